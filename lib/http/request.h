@@ -1,0 +1,99 @@
+/* One HTTP request and its answer, whoever carries them (FastCGI, plain CGI,
+ * a test). Handlers know only this file; serve.c is the one place that knows
+ * FastCGI. */
+#ifndef DDB_HTTP_REQUEST_H
+#define DDB_HTTP_REQUEST_H
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/http/url.h"
+
+#include <stdint.h>
+
+#define REQUEST_SEGMENT_MAX 12      /* path segments */
+#define REQUEST_SEGMENT_LEN 1024    /* bytes of one decoded segment, with NUL */
+
+/* The carrier's side. get returns a CGI variable or NULL; read returns bytes
+ * read, 0 at the end, -1 on error; write returns false once the client is gone. */
+struct request_io {
+	void *carrier;
+	const char *(*get)(void *carrier, const char *variable);
+	long (*read)(void *carrier, char *to, size_t len);
+	bool (*write)(void *carrier, const char *data, size_t len);
+};
+
+enum response_stage { RESPONSE_NEW, RESPONSE_BODY, RESPONSE_DONE };
+
+struct request {
+	const struct request_io *io;
+	void *app;                      /* the program's own state */
+	const char *method;             /* "GET" … ; HEAD comes as GET with is_head */
+	bool is_head;
+	char *segment[REQUEST_SEGMENT_MAX];   /* decoded path segments */
+	size_t segment_n;
+	struct url_query query;
+	const struct route *route;      /* the matched row of the table */
+	int64_t began_us;               /* boot clock */
+
+	/* the answer */
+	enum response_stage stage;
+	int status;
+	struct buf head;                /* header lines collected before the body begins */
+	struct buf out;                 /* body bytes not yet written */
+	bool gone;                      /* the client went away; further output is dropped */
+};
+
+/* ---- reading ---- */
+
+/* A header by its CGI name, e.g. request_header(r, "HTTP_DDB_MIN_SEQ"); NULL if absent or empty. */
+const char *request_header(const struct request *r, const char *cgi_name);
+
+/* A query parameter, NULL if absent. */
+const char *request_param(const struct request *r, const char *name);
+
+/* A whole number from a query parameter; absent gives fallback; malformed or
+ * out of bounds is ERR_BAD_REQUEST. */
+enum err_code request_param_int(const struct request *r, const char *name, int64_t fallback, int64_t least,
+	int64_t most, int64_t *out, struct err *e);
+
+/* The decoded segment that matched {name} of the route's pattern; NULL if the route has no such name. */
+const char *request_path(const struct request *r, const char *name);
+
+/* Reads the whole body into out, up to max bytes (ERR_TOO_BIG beyond). A body
+ * shorter than its Content-Length is ERR_BAD_REQUEST. */
+enum err_code request_body(struct request *r, size_t max, struct buf *out, struct err *e);
+
+bool request_from_peers(const struct request *r);     /* arrived on the peers' listener */
+bool request_forwarded(const struct request *r);      /* another node passed it on */
+bool request_last_resort(const struct request *r);    /* the master could not be reached: answer from here if allowed */
+bool request_retried_way(const struct request *r);    /* came through a backend in which HAProxy repeats requests */
+
+/* ---- answering ---- */
+
+/* Status and headers; only before the body begins. Header values must not
+ * hold line ends (they are dropped there). */
+void response_status(struct request *r, int status);
+void response_header(struct request *r, const char *name, const char *value);
+void response_headerf(struct request *r, const char *name, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The body streams: bytes are collected in r->out and leave in pieces. A
+ * handler may add to r->out itself and call response_flush() now and then.
+ * Returns false once the client is gone. */
+bool response_write(struct request *r, const void *data, size_t len);
+bool response_flush(struct request *r);
+
+/* A whole JSON document as the answer. */
+void response_json(struct request *r, int status, const struct buf *body);
+
+/* The error as an RFC 9457 problem document with the code's HTTP status (type,
+ * title, status, code, detail, and statement / offset where known). Once the
+ * body has begun nothing can be said any more: the connection is ended so that
+ * the client sees a truncated answer. */
+void response_problem(struct request *r, const struct err *e);
+
+/* Asks nginx to pass the request to the master ("host:port"). Method, body and
+ * query go along. */
+void response_forward(struct request *r, const char *master_host);
+
+#endif

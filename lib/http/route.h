@@ -1,0 +1,41 @@
+/* Which request is answered by which program and function: rows of one table
+ * (lib/api/routes.c), matched here. The table is also the source for the tests
+ * that hold nginx's and HAProxy's configuration against it. */
+#ifndef DDB_HTTP_ROUTE_H
+#define DDB_HTTP_ROUTE_H
+
+#include "lib/http/request.h"
+
+enum route_program { ROUTE_WRITE, ROUTE_READ, ROUTE_STATUS };
+
+/* On which socket of the program the request must arrive. */
+enum route_listener { ROUTE_PUBLIC, ROUTE_PEERS, ROUTE_HEALTH };
+
+/* Whose business it is: HAProxy's backend, and what a node does that is not it. */
+enum route_backend {
+	ROUTE_READS,      /* any node in sync; others pass it to the master */
+	ROUTE_WRITES,     /* the master; others pass it on */
+	ROUTE_NODE        /* the node that was asked, about itself; not balanced */
+};
+
+/* What the caller must be allowed to do (design section 11). */
+enum route_access { ROUTE_ANYONE, ROUTE_READER, ROUTE_WRITER, ROUTE_ADMIN, ROUTE_PEER };
+
+struct route {
+	const char *method;           /* GET answers HEAD too */
+	const char *pattern;          /* "/v1/db/{db}/tables/{table}/rows" */
+	enum route_program program;
+	enum route_listener listener;
+	enum route_backend backend;
+	enum route_access access;
+	size_t body_max;              /* bytes; 0: takes no body */
+	void (*handler)(struct request *r);
+	const char *does;             /* a sentence for people */
+};
+
+/* Finds the row for r->method and r's segments among n rows; NULL when there
+ * is none, and *allow then lists the methods the address has ("GET, POST"),
+ * empty if the address is unknown. */
+const struct route *route_find(const struct route *table, size_t n, const struct request *r, struct buf *allow);
+
+#endif
