@@ -13,16 +13,26 @@
 #define REQUEST_SEGMENT_MAX 12      /* path segments */
 #define REQUEST_SEGMENT_LEN 1024    /* bytes of one decoded segment, with NUL */
 
-/* The carrier's side. get returns a CGI variable or NULL; read returns bytes
- * read, 0 at the end, -1 on error; write returns false once the client is gone. */
+/* The carrier's side. */
 struct request_io {
 	void *carrier;
+	/* a CGI variable, NULL if absent; valid until the request ends */
 	const char *(*get)(void *carrier, const char *variable);
+	/* bytes of the body read, 0 at its end, -1 on error */
 	long (*read)(void *carrier, char *to, size_t len);
+	/* sends at once; false once the client is gone */
 	bool (*write)(void *carrier, const char *data, size_t len);
+	/* whether the client went away, without reading; NULL: cannot tell */
+	bool (*gone)(void *carrier);
+	/* ends the connection so that the client sees a truncated answer; NULL: cannot */
+	void (*cut)(void *carrier);
 };
 
-enum response_stage { RESPONSE_NEW, RESPONSE_BODY, RESPONSE_DONE };
+/* NEW: nothing has left yet, so anything can still be answered. SENDING: head
+ * and part of the body have left. DONE: the answer is complete (or cut). */
+enum response_stage { RESPONSE_NEW, RESPONSE_SENDING, RESPONSE_DONE };
+
+struct route;
 
 struct request {
 	const struct request_io *io;
@@ -38,8 +48,8 @@ struct request {
 	/* the answer */
 	enum response_stage stage;
 	int status;
-	struct buf head;                /* header lines collected before the body begins */
-	struct buf out;                 /* body bytes not yet written */
+	struct buf head;                /* header lines, sent with the first piece of the body */
+	struct buf out;                 /* body bytes not yet sent */
 	bool gone;                      /* the client went away; further output is dropped */
 };
 
@@ -63,6 +73,10 @@ const char *request_path(const struct request *r, const char *name);
  * shorter than its Content-Length is ERR_BAD_REQUEST. */
 enum err_code request_body(struct request *r, size_t max, struct buf *out, struct err *e);
 
+/* Whether the client is known to have gone away. Costs a system call. Takes a
+ * struct request as void * so that it can serve as conn.cancelled. */
+bool request_client_gone(void *request);
+
 bool request_from_peers(const struct request *r);     /* arrived on the peers' listener */
 bool request_forwarded(const struct request *r);      /* another node passed it on */
 bool request_last_resort(const struct request *r);    /* the master could not be reached: answer from here if allowed */
@@ -70,30 +84,43 @@ bool request_retried_way(const struct request *r);    /* came through a backend 
 
 /* ---- answering ---- */
 
-/* Status and headers; only before the body begins. Header values must not
- * hold line ends (they are dropped there). */
+/* Status (200 if never given) and headers; they count until the first piece of
+ * the body leaves. Header values must not hold line ends (they are dropped there).
+ * A header given twice is sent twice. */
 void response_status(struct request *r, int status);
 void response_header(struct request *r, const char *name, const char *value);
 void response_headerf(struct request *r, const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* The body streams: bytes are collected in r->out and leave in pieces. A
- * handler may add to r->out itself and call response_flush() now and then.
- * Returns false once the client is gone. */
+/* The body streams: bytes are collected in r->out, and leave in pieces of about
+ * RESPONSE_PIECE. A handler may add to r->out itself (up to its ceiling
+ * RESPONSE_OUT_MAX) and call response_flush() now and then, which sends only
+ * once there is a piece. Until the first piece has left, response_problem()
+ * can still replace everything. Both return false once the client is gone.
+ * Whoever calls handlers ends the answer; a body that fits one piece gets a
+ * Content-Length and leaves in one write with its head. */
+#define RESPONSE_PIECE 16384
+#define RESPONSE_OUT_MAX (size_t)(256 * 1024 * 1024)
 bool response_write(struct request *r, const void *data, size_t len);
 bool response_flush(struct request *r);
 
-/* A whole JSON document as the answer. */
+/* Sends what is left and ends the answer. Called after each handler; harmless
+ * when there is nothing left to do. */
+void response_end(struct request *r);
+
+/* A whole JSON document as the answer. A body that failed (its ceiling, memory)
+ * becomes a problem document. */
 void response_json(struct request *r, int status, const struct buf *body);
 
 /* The error as an RFC 9457 problem document with the code's HTTP status (type,
- * title, status, code, detail, and statement / offset where known). Once the
- * body has begun nothing can be said any more: the connection is ended so that
- * the client sees a truncated answer. */
+ * title, status, code, detail, and statement / offset where known); headers set
+ * before are kept but for Content-Type, Set-Cookie and caching. Once a part of the body has left
+ * nothing can be said any more: the connection is cut so that the client sees
+ * a truncated answer. */
 void response_problem(struct request *r, const struct err *e);
 
 /* Asks nginx to pass the request to the master ("host:port"). Method, body and
- * query go along. */
+ * query go along. Nothing else of the answer counts. */
 void response_forward(struct request *r, const char *master_host);
 
 #endif

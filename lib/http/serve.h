@@ -17,7 +17,9 @@ struct serve_socket {
 struct serve {
 	enum route_program program;
 	const struct route *table;    /* all programs' rows */
+	route_handler *const *handler;   /* beside the table; NULL for rows of other programs */
 	size_t table_n;
+	size_t body_max;              /* the setting body_bytes */
 	void *app;                    /* given to handlers as r->app */
 	struct serve_socket socket[SERVE_SOCKET_MAX];
 	size_t socket_n;
@@ -41,10 +43,14 @@ enum err_code serve_fastcgi(const struct serve *s, void (*before_drain)(void *ap
 /* Asks a running serve_fastcgi() to end, from any thread. */
 void serve_stop(void);
 
-/* Answers the one request that the environment and standard input describe. */
+/* Answers the one request that the environment and standard input describe.
+ * It came on the listener that DDB_LISTENER names, or else on whichever has
+ * a route for it. */
 enum err_code serve_cgi(const struct serve *s, struct err *e);
 
-/* Answers one request on any carrier: parse, route, check, handle. What
+/* Answers one request on any carrier: parse, route, check, handle. A request
+ * that must not come this way (another origin's page, a write that HAProxy
+ * could repeat, a body of another type or size) is refused before its handler. What
  * serve_fastcgi() and serve_cgi() do for each request, and the entry for tests. */
 void serve_one(const struct serve *s, enum route_listener listener, const struct request_io *io);
 

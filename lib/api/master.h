@@ -1,0 +1,59 @@
+/* What a request that needs the master goes through, in one place for all
+ * handlers that write (execute, rows, databases, pool; all in `write`, r->app a struct app_write):
+ *
+ *   struct master_write w;
+ *   if (!master_begin(r, &w))             (answered: passed on, or refused)
+ *           return;
+ *   … read the body, make op (normal form, op.h) …
+ *   if (master_run(&w, op, &e) == ERR_OK) {
+ *           … add to a buf what the answer says, from w.answer.results …
+ *           master_tail(&w, &body);
+ *           master_answer(&w, 200, &body);
+ *   } else
+ *           response_problem(r, &e);
+ *   master_end(&w);
+ */
+#ifndef DDB_API_MASTER_H
+#define DDB_API_MASTER_H
+
+#include "lib/api/app.h"
+#include "lib/http/request.h"
+#include "lib/journal/writer.h"
+
+struct master_write {
+	struct request *r;
+	struct app_write *app;
+	struct database *db;           /* counted; NULL after master_takes() alone */
+	struct writer_answer answer;   /* of the last master_run(); results up to conf.answer_bytes */
+	int sync;                      /* slaves asked for by DDB-Sync; 0: none */
+	int acked;                     /* slaves that have it; -1: not asked for */
+	bool big_as_string;            /* ?big=string */
+};
+
+/* Whether this node is the active master and takes the request. A master that
+ * is starting is waited for (open_wait_ms). If false, the request has been
+ * answered: on a slave it was passed to the master; 421 when another node had
+ * passed it on already, 503 when no master is known, when it is not open yet,
+ * or when fewer slaves than min_slaves_to_write are in sync. */
+bool master_takes(struct request *r);
+
+/* master_takes(), then the database of the path's {db}, DDB-Sync and ?big=.
+ * If false, the request has been answered and there is nothing to end. */
+bool master_begin(struct request *r, struct master_write *w);
+
+/* Runs op (borrowed), then waits for DDB-Sync slaves, up to sync_wait_ms: a
+ * write that is durable here is never called failed, w->acked says what was
+ * reached. May be called again with another op after a failure or success. */
+enum err_code master_run(struct master_write *w, const json_t *op, struct err *e);
+
+/* Adds "epoch":…,"seq":…,"ms":…} and, if asked for, "slaves":N (without a
+ * leading comma, with the closing brace). */
+void master_tail(const struct master_write *w, struct buf *body);
+
+/* Answers with body and the headers of a write: DDB-Seq, DDB-Node, and a cookie
+ * by which the same browser reads its own write, for the database's path. */
+void master_answer(struct master_write *w, int status, const struct buf *body);
+
+void master_end(struct master_write *w);
+
+#endif

@@ -1,0 +1,27 @@
+/* The one table of all requests that DDB answers. Everything else that names
+ * an address (nginx, HAProxy, the documentation) is held against it by tests.
+ *
+ * A program's main has an array of handlers indexed by these ids, with entries
+ * for its own rows. */
+#ifndef DDB_API_ROUTES_H
+#define DDB_API_ROUTES_H
+
+#include "lib/http/route.h"
+
+enum route_id {
+	ROUTE_ID_PING, ROUTE_ID_HEALTH_LIVE, ROUTE_ID_HEALTH_READ, ROUTE_ID_HEALTH_WRITE, ROUTE_ID_STATUS,
+	ROUTE_ID_DB_LIST, ROUTE_ID_DB_CREATE, ROUTE_ID_DB_DROP,
+	ROUTE_ID_QUERY_GET, ROUTE_ID_QUERY_POST, ROUTE_ID_EXECUTE,
+	ROUTE_ID_TABLE_LIST, ROUTE_ID_TABLE_GET,
+	ROUTE_ID_ROWS_GET, ROUTE_ID_ROWS_INSERT, ROUTE_ID_ROWS_UPDATE, ROUTE_ID_ROWS_DELETE,
+	ROUTE_ID_ROW_GET, ROUTE_ID_ROW_PUT, ROUTE_ID_ROW_UPDATE, ROUTE_ID_ROW_DELETE,
+	ROUTE_ID_POOL, ROUTE_ID_POOL_SLAVES, ROUTE_ID_POOL_ADD, ROUTE_ID_POOL_REMOVE, ROUTE_ID_POOL_PENDING,
+	ROUTE_ID_POOL_PAUSE, ROUTE_ID_POOL_RESUME, ROUTE_ID_POOL_RESEED,
+	ROUTE_ID_EVENTS,
+	ROUTE_ID_REPLICATE, ROUTE_ID_REPLICATE_SNAPSHOT, ROUTE_ID_HEARTBEAT,
+	ROUTE_ID_N
+};
+
+extern const struct route routes[ROUTE_ID_N];
+
+#endif
