@@ -13,6 +13,7 @@
 #define DDB_CLUSTER_STATEFILE_H
 
 #include "lib/base/conf.h"
+#include "lib/base/err.h"
 #include "lib/cluster/state.h"
 
 #include <jansson.h>
@@ -30,6 +31,12 @@ struct statefile_view {
 	char master_host[256];     /* "host:port" of the master's public listener; "" unknown */
 	char error[240];
 };
+
+/* Replaces the file by doc; for `write` alone. */
+enum err_code statefile_write(const struct conf *conf, const json_t *doc, struct err *e);
+
+/* "host:port" of "http://host:port[/…]"; false when url has another form or does not fit. */
+bool statefile_host(const char *url, char *out, size_t size);
 
 /* The view of now; cheap (the file is parsed only when it changed), any thread. */
 void statefile_view(const struct conf *conf, struct statefile_view *v);
