@@ -20,6 +20,10 @@ void value_add_row(struct buf *b, sqlite3_stmt *stmt, bool big_as_string);
 void value_add_names(struct buf *b, sqlite3_stmt *stmt);
 void value_add_types(struct buf *b, sqlite3_stmt *stmt);
 
+/* Adds a name or another text of the schema as a JSON string (NULL: null);
+ * bytes that are not UTF-8 come out as U+FFFD. */
+void value_add_name(struct buf *b, const char *name);
+
 /* Binds v to parameter i (from 1). The JSON must outlive the execution (text
  * and numbers are not copied; blobs are decoded and owned by SQLite). */
 enum err_code value_bind(sqlite3_stmt *stmt, int i, const json_t *v, struct err *e);
