@@ -55,6 +55,7 @@ static const struct {
 	[ERR_DIVERGED] = {"diverged", 409, "The operation had another effect here than on the master"},
 	[ERR_WIRE] = {"bad_wire", 400, "The replication message is malformed"},
 	[ERR_IO] = {"io_error", 500, "Reading or writing failed"},
+	[ERR_CORRUPT] = {"corrupt", 500, "The database file is damaged"},
 	[ERR_NOMEM] = {"out_of_memory", 500, "There was not enough memory"},
 	[ERR_INTERNAL] = {"internal", 500, "A fault in DDB"},
 };

@@ -9,16 +9,16 @@
 #define CATALOG_SYSTEM "_ddb"
 #define CATALOG_NAME_LEN 64
 
+struct catalog;
+
 struct database {
 	char name[CATALOG_NAME_LEN];
 	char id[JOURNAL_ID_LEN];
 	char path[PATH_MAX];
-	struct writer *writer;         /* NULL: known from _ddb, but its file is not here yet */
-	_Atomic int refs;
-	bool dropped;                  /* gone from _ddb; ends with the last reference */
+	_Atomic(struct writer *) writer;   /* NULL: known from _ddb, but its file is not here yet, or damaged */
+	int refs;                      /* the catalog's own */
+	struct catalog *catalog;
 };
-
-struct catalog;
 
 /* Opens _ddb and every database it names. Files that _ddb does not name go to
  * <data>/dropped/. committed: see writer_events; called with the database's
@@ -28,7 +28,8 @@ enum err_code catalog_open(struct catalog **out, struct node *node,
 	struct err *e);
 void catalog_close(struct catalog *c);
 
-/* A counted reference by name or id; NULL when there is none. Give back with catalog_put(). */
+/* A counted reference by name or id; a dropped database is closed when the last
+ * one is given back, so hold it shortly. NULL when there is none. Give back with catalog_put(). */
 struct database *catalog_get(struct catalog *c, const char *name);
 struct database *catalog_get_id(struct catalog *c, const char *id);
 void catalog_put(struct catalog *c, struct database *db);

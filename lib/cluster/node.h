@@ -22,6 +22,9 @@ struct node {
 	_Atomic int64_t reign;         /* epoch in which it is the active master; 0: it is not */
 };
 
+/* 32 random hex digits. */
+void node_random_id(char id[JOURNAL_ID_LEN]);
+
 /* A new first master: data folder, node.db (role master, epoch 1 promised), a
  * new cluster id, _ddb with this node in it. ERR_EXISTS when there is a node.db. */
 enum err_code node_init_master(const struct conf *conf, struct err *e);

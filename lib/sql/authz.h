@@ -12,6 +12,7 @@
 
 #include <sqlite3.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 enum authz_mode {
 	AUTHZ_INTERNAL,  /* our own SQL: everything */
@@ -31,12 +32,20 @@ enum {
 struct authz {
 	enum authz_mode mode;
 	unsigned saw;
+	bool may_write_statistics;  /* ANALYZE, DROP and ALTER write to sqlite_stat* by themselves */
 	char denied[160];           /* what was refused and why; "" when nothing was */
 	char **vtab;                /* names of the file's virtual tables, lower case */
 	size_t vtab_n;
 };
 
 void authz_install(struct authz *a, sqlite3 *db);
+
+/* The first statement of sql is about to be prepared: forgets what was seen
+ * of the one before. */
+void authz_statement(struct authz *a, const char *sql, size_t len);
+
+/* The first byte that is neither white space, nor a comment, nor ';'. */
+const char *authz_skip_blank(const char *sql, const char *end);
 
 /* Reads again which virtual tables the file has; after each change of schema. */
 void authz_schema_changed(struct authz *a, sqlite3 *db);

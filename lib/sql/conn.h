@@ -59,6 +59,9 @@ void conn_close(struct conn *c);
 /* Runs our own SQL text (no parameters), as AUTHZ_INTERNAL. */
 enum err_code conn_exec(struct conn *c, const char *sql, struct err *e);
 
+/* The same for one statement that is run often: prepared once, kept. */
+enum err_code conn_step(struct conn *c, const char *sql, struct err *e);
+
 /* A prepared statement for text, from the cache or new, reset and unbound. It
  * is prepared under the authorizer's present mode, which is part of the cache
  * key. *traits gets what the authorizer saw. *tail (may be NULL) gets the rest
