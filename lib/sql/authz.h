@@ -32,7 +32,7 @@ enum {
 struct authz {
 	enum authz_mode mode;
 	unsigned saw;
-	bool may_write_statistics;  /* ANALYZE, DROP and ALTER write to sqlite_stat* by themselves */
+	bool own_schema_work;       /* ANALYZE, DROP and ALTER: SQLite itself uses sqlite_stat* and rootpage */
 	char denied[160];           /* what was refused and why; "" when nothing was */
 	char **vtab;                /* names of the file's virtual tables, lower case */
 	size_t vtab_n;

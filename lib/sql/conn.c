@@ -43,7 +43,6 @@ static int configure(struct conn *c, int64_t cache_kib)
 	sqlite3_extended_result_codes(db, 1);
 	sqlite3_busy_timeout(db, CONN_BUSY_MS);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
 	sqlite3_limit(db, SQLITE_LIMIT_LENGTH, CONN_VALUE_MAX);
@@ -156,6 +155,8 @@ static void to_cache(struct conn *c, uint64_t digest, sqlite3_stmt *stmt, unsign
 /* An error while preparing: the statement was not understood, or not allowed. */
 static enum err_code prepare_error(struct conn *c, int rc, struct err *e)
 {
+	if (c->authz.denied[0]) /* some refusals come as plain syntax errors */
+		return conn_error(c, SQLITE_AUTH, e);
 	if ((rc & 0xff) != SQLITE_ERROR && (rc & 0xff) != SQLITE_TOOBIG)
 		return conn_error(c, rc, e);
 	if (e->code == ERR_OK)

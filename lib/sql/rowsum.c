@@ -82,7 +82,10 @@ static size_t put_side(struct rowsum *s, size_t used, sqlite3 *db,
 	int n = sqlite3_preupdate_count(db);
 	for (int i = 0; i < n; i++) {
 		sqlite3_value *v = NULL;
-		if (side(db, i, &v) != SQLITE_OK || !v) {
+		int rc = side(db, i, &v);
+		if (rc == SQLITE_RANGE)
+			break; /* virtual generated columns are not stored: beyond the record's end */
+		if (rc != SQLITE_OK || !v) {
 			s->failed = true;
 			return used;
 		}

@@ -4,7 +4,8 @@
  * Format 1. Each changed row is encoded as
  *   op (1 byte: 'I', 'D', 'U') · table name with its NUL · old rowid · new
  *   rowid (8 bytes little-endian each; 0 where the table has none or there is no such side) · old values ('D',
- *   'U') · new values ('I', 'U'), all columns in order;
+ *   'U') · new values ('I', 'U'), all stored columns in
+ *   order (virtual generated columns are none);
  * a value as one type byte ('0' null, 'i' integer, 'r' real, 't' text, 'b'
  * blob), then 8 bytes little-endian (integer; IEEE 754 bits of a real), or
  * length (8 bytes little-endian) and the bytes.
