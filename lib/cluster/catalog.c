@@ -44,6 +44,17 @@ static enum err_code move_file(const char *from, const char *to, struct err *e)
 	return ERR_OK;
 }
 
+/* Removes the -wal and -shm that were left beside a file which is complete without them. */
+static void remove_extras(const char *path)
+{
+	static const char *const parts[] = {"-shm", "-wal"};
+	for (size_t i = 0; i < 2; i++) {
+		char extra[PATH_MAX + 8];
+		snprintf(extra, sizeof extra, "%s%s", path, parts[i]);
+		unlink(extra);
+	}
+}
+
 /* Moves a file out of the way into `folder` (dropped or orphaned), under a name that says what it was. */
 static enum err_code set_aside(const struct catalog *c, const struct database *db, const char *folder, char *kept,
 	size_t kept_size, struct err *e)
@@ -66,17 +77,13 @@ static enum err_code make_file(const struct catalog *c, const char *name, const 
 	struct err *e)
 {
 	struct conn conn;
-	char extra[PATH_MAX + 8];
 	path_in(c, "incoming", id, ".db", path);
 	unlink(path);
 	if (conn_open(&conn, path, CONN_CREATE, 512, e) != ERR_OK)
 		return e->code;
 	journal_create(&conn, id, name, e);
 	conn_close(&conn); /* the last connection moves the log into the file */
-	snprintf(extra, sizeof extra, "%s-wal", path);
-	unlink(extra);
-	snprintf(extra, sizeof extra, "%s-shm", path);
-	unlink(extra);
+	remove_extras(path);
 	return e->code;
 }
 
@@ -528,6 +535,7 @@ static enum err_code install(struct catalog *c, struct database *db, const char 
 		return code;
 	if (code == ERR_OK) {
 		unlink(from);
+		remove_extras(from);
 		return ERR_OK;
 	}
 	/* The live file is damaged beyond the backup API: replace it whole. */
