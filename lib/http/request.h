@@ -20,7 +20,7 @@ struct request_io {
 	const char *(*get)(void *carrier, const char *variable);
 	/* bytes of the body read, 0 at its end, -1 on error */
 	long (*read)(void *carrier, char *to, size_t len);
-	/* sends at once; false once the client is gone */
+	/* sends, or keeps what is small until the request ends; false once the client is gone */
 	bool (*write)(void *carrier, const char *data, size_t len);
 	/* whether the client went away, without reading; NULL: cannot tell */
 	bool (*gone)(void *carrier);
@@ -39,11 +39,14 @@ struct request {
 	void *app;                      /* the program's own state */
 	const char *method;             /* "GET" … ; HEAD comes as GET with is_head */
 	bool is_head;
-	char *segment[REQUEST_SEGMENT_MAX];   /* decoded path segments */
+	char *path;                     /* holds the segments */
+	char *segment[REQUEST_SEGMENT_MAX];   /* decoded path segments; the last is "" for a path that ends in '/' */
 	size_t segment_n;
 	struct url_query query;
 	const struct route *route;      /* the matched row of the table */
 	int64_t began_us;               /* boot clock */
+	int64_t content_length;         /* bytes of the body, 0 without one */
+	bool body_taken;                /* request_body() has been called */
 
 	/* the answer */
 	enum response_stage stage;
@@ -52,6 +55,14 @@ struct request {
 	struct buf out;                 /* body bytes not yet sent */
 	bool gone;                      /* the client went away; further output is dropped */
 };
+
+/* ---- for whoever carries requests (serve.c) ---- */
+
+/* Prepares r and reads method, path, query and the body's length from the
+ * carrier. On failure (ERR_BAD_REQUEST, ERR_NOMEM) r can still be answered.
+ * request_release() in any case. */
+enum err_code request_begin(struct request *r, const struct request_io *io, void *app, struct err *e);
+void request_release(struct request *r);
 
 /* ---- reading ---- */
 
@@ -69,8 +80,8 @@ enum err_code request_param_int(const struct request *r, const char *name, int64
 /* The decoded segment that matched {name} of the route's pattern; NULL if the route has no such name. */
 const char *request_path(const struct request *r, const char *name);
 
-/* Reads the whole body into out, up to max bytes (ERR_TOO_BIG beyond). A body
- * shorter than its Content-Length is ERR_BAD_REQUEST. */
+/* Reads the whole body into out, up to max bytes (ERR_TOO_BIG beyond), once. A
+ * body shorter than its Content-Length is ERR_BAD_REQUEST. */
 enum err_code request_body(struct request *r, size_t max, struct buf *out, struct err *e);
 
 /* Whether the client is known to have gone away. Costs a system call. Takes a

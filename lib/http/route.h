@@ -41,11 +41,11 @@ struct route {
 /* Answers one request completely; everything that went wrong included. */
 typedef void route_handler(struct request *r);
 
-/* Finds the row for r->method and r's segments among the n rows of one
- * listener and program; NULL when there is none, and allow then lists the
- * methods the address has there ("GET, HEAD, POST"), empty if the address is unknown. */
-const struct route *route_find(const struct route *table, size_t n, enum route_program program,
-	enum route_listener listener, const struct request *r, struct buf *allow);
+/* Finds the row for r->method and r's segments on this listener, whichever
+ * program it belongs to; NULL when there is none. allow then lists the methods
+ * that the address has there ("GET, HEAD, POST"); it stays empty if the address is unknown. */
+const struct route *route_find(const struct route *table, size_t n, enum route_listener listener,
+	const struct request *r, struct buf *allow);
 
 /* Names for people and for the printed table. */
 const char *route_program_name(enum route_program p);

@@ -20,15 +20,16 @@ struct url_query {
 	char *text;             /* holds all names and values */
 };
 
-/* Decodes a query string. Malformed escapes and encoded NULs are ERR_BAD_REQUEST. */
+/* Decodes a query string (NULL: an empty one). Malformed escapes, encoded NULs
+ * and text that is not UTF-8 are ERR_BAD_REQUEST; nothing is held then. */
 enum err_code url_query_parse(struct url_query *q, const char *raw, struct err *e);
 void url_query_release(struct url_query *q);
 
 /* The first parameter of that name, NULL if there is none. */
 const char *url_query_get(const struct url_query *q, const char *name);
 
-/* Decodes one path segment into out (NUL-terminated). False when malformed or
- * longer than size - 1. */
+/* Decodes one path segment into out (NUL-terminated). False when malformed, not
+ * UTF-8, with a NUL, or longer than size - 1 bytes. '+' stays '+'. */
 bool url_segment_decode(const char *raw, size_t len, char *out, size_t size);
 
 /* Adds text percent-encoded (all but unreserved characters). */

@@ -1,0 +1,402 @@
+/* FastCGI. The threads of a socket share one epoll set: the listening socket
+ * and every connection that nginx keeps open between two requests. So a kept
+ * connection holds no thread while it is idle (in libfcgi's own loop it would,
+ * and with more kept connections than threads requests starve), and no thread
+ * sleeps in accept(), so that a stop needs no signals and cuts nothing off.
+ *
+ * The connection is handed to libfcgi by setting FCGX_Request.ipcFd before
+ * FCGX_Accept_r() and taken back after FCGX_Finish_r(): with ipcFd set, Accept
+ * reads the next request from it instead of accepting. fcgiapp.h calls that
+ * field private; the library is frozen, and nothing else gives a way to set a
+ * receive time limit before the first byte is read. */
+#define _GNU_SOURCE
+#include "lib/http/serve.h"
+#include "lib/base/log.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define RECEIVE_S 10                         /* seconds in which the next bytes of a request must come */
+#define SEND_S 60                            /* seconds in which nginx must take more of an answer */
+#define DRAIN_MAX (128L * 1024 * 1024)       /* bytes of an unread body that are thrown away */
+#define FDS_WANTED 65536
+#define FIRST_FD 3                           /* systemd's SD_LISTEN_FDS_START */
+
+/* A connection that nginx keeps open. Linked as long as it is open. */
+struct kept {
+	int fd;
+	struct kept *prev, *next;
+};
+
+/* One listening socket with its threads. */
+struct gate {
+	const struct serve *serve;
+	enum route_listener listener;
+	int listen_fd, epoll_fd;
+	pthread_mutex_t lock;          /* of kept */
+	struct kept *kept;
+	pthread_t *thread;
+	int thread_n;
+};
+
+static int stop_fd = -1;               /* readable once the end was asked for */
+static char stop_tag;                  /* its mark in an epoll event; the listening socket's is NULL */
+
+/* ---- libfcgi as a carrier ---- */
+
+struct carrier {
+	FCGX_Request fcgx;
+	bool cut;
+};
+
+static const char *fcgi_get(void *carrier, const char *variable)
+{
+	struct carrier *c = carrier;
+	return FCGX_GetParam(variable, c->fcgx.envp);
+}
+
+static long fcgi_read(void *carrier, char *to, size_t len)
+{
+	struct carrier *c = carrier;
+	int got = FCGX_GetStr(to, len > INT32_MAX ? INT32_MAX : (int)len, c->fcgx.in);
+	return got > 0 ? got : FCGX_GetError(c->fcgx.in) ? -1 : 0;
+}
+
+static bool fcgi_write(void *carrier, const char *data, size_t len)
+{
+	struct carrier *c = carrier;
+	while (len > 0) {
+		int part = len > INT32_MAX ? INT32_MAX : (int)len;
+		if (FCGX_PutStr(data, part, c->fcgx.out) != part)
+			return false;
+		data += part;
+		len -= (size_t)part;
+	}
+	return true;
+}
+
+static bool fcgi_gone(void *carrier)
+{
+	struct carrier *c = carrier;
+	struct pollfd p = {.fd = c->fcgx.ipcFd, .events = POLLRDHUP};
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
+static void fcgi_cut(void *carrier)
+{
+	struct carrier *c = carrier;
+	c->cut = true;
+	shutdown(c->fcgx.ipcFd, SHUT_RDWR);
+}
+
+/* Reads what is left of the body, up to the mark that ends it: nginx would
+ * stumble over a connection closed while it still writes, and the next request
+ * of a kept connection begins behind it. */
+static bool drain(FCGX_Request *q)
+{
+	char rest[16384];
+	long total = 0;
+	int got;
+	while ((got = FCGX_GetStr(rest, sizeof rest, q->in)) > 0)
+		if ((total += got) > DRAIN_MAX)
+			return false;
+	return FCGX_GetError(q->in) == 0;
+}
+
+/* Answers one request on fd. Returns fd if the connection can carry another,
+ * -1 if it is closed. */
+static int answer_on(struct gate *g, struct carrier *c, int fd)
+{
+	FCGX_Request *q = &c->fcgx;
+	const struct request_io io = {
+		.carrier = c, .get = fcgi_get, .read = fcgi_read, .write = fcgi_write, .gone = fcgi_gone,
+		.cut = fcgi_cut,
+	};
+	c->cut = false;
+	q->ipcFd = fd;
+	/* On a connection that ended or speaks nonsense libfcgi closes it and turns
+	 * to its listening socket, which is -1 here: it fails at once. */
+	if (FCGX_Accept_r(q) != 0) {
+		q->ipcFd = -1;
+		return -1;
+	}
+	serve_one(g->serve, g->listener, &io);
+	bool keep = drain(q) && q->keepConnection && !c->cut;
+	/* libfcgi would close with shutdown() and wait for nginx to do the same. All
+	 * has been read and written, so that close() loses nothing. */
+	q->keepConnection = 1;
+	FCGX_Finish_r(q);
+	fd = q->ipcFd; /* -1 when the answer could not be written */
+	q->ipcFd = -1;
+	if (fd >= 0 && !keep) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* ---- connections ---- */
+
+static void forget(struct gate *g, struct kept *k)
+{
+	pthread_mutex_lock(&g->lock);
+	if (k->prev)
+		k->prev->next = k->next;
+	else
+		g->kept = k->next;
+	if (k->next)
+		k->next->prev = k->prev;
+	pthread_mutex_unlock(&g->lock);
+	free(k);
+}
+
+/* Waits, with all the gate's threads, for the next request on fd. k is NULL for
+ * a connection that was not kept before. */
+static void keep(struct gate *g, struct kept *k, int fd)
+{
+	bool fresh = !k;
+	if (fresh) {
+		k = calloc(1, sizeof *k);
+		if (!k) {
+			close(fd);
+			return;
+		}
+		k->fd = fd;
+		pthread_mutex_lock(&g->lock);
+		k->next = g->kept;
+		if (k->next)
+			k->next->prev = k;
+		g->kept = k;
+		pthread_mutex_unlock(&g->lock);
+	}
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, .data.ptr = k};
+	if (epoll_ctl(g->epoll_fd, fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &ev) != 0) {
+		forget(g, k);
+		close(fd);
+	}
+}
+
+/* A new connection, -1 if another thread was quicker or there is none to get. */
+static int take_connection(struct gate *g)
+{
+	int fd = accept4(g->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			log_error("accept.failed", "listener=%s reason=\"%s\"", route_listener_name(g->listener),
+				strerror(errno));
+			usleep(50000); /* it stays ready; without a pause this would spin */
+		}
+		return -1;
+	}
+	const struct timeval receive = {.tv_sec = RECEIVE_S}, send = {.tv_sec = SEND_S};
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &receive, sizeof receive);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &send, sizeof send);
+	return fd;
+}
+
+/* One thread. It ends when the end was asked for and nothing is ready any
+ * more: requests that nginx has sent on kept connections are still answered,
+ * new connections wait in the socket's queue for the next process. */
+static void *work(void *arg)
+{
+	struct gate *g = arg;
+	struct carrier c;
+	FCGX_InitRequest(&c.fcgx, -1, 0);
+	bool stopping = false;
+	for (;;) {
+		struct epoll_event ev;
+		int n = epoll_wait(g->epoll_fd, &ev, 1, stopping ? 0 : -1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0 || (stopping && ev.data.ptr == &stop_tag))
+			break;
+		if (ev.data.ptr == &stop_tag) {
+			stopping = true; /* once round: what was ready comes before it again */
+			continue;
+		}
+		struct kept *k = ev.data.ptr;
+		int fd = k ? k->fd : take_connection(g);
+		if (fd < 0)
+			continue;
+		fd = answer_on(g, &c, fd);
+		if (fd >= 0)
+			keep(g, k, fd);
+		else if (k)
+			forget(g, k);
+	}
+	FCGX_Free(&c.fcgx, 0);
+	return NULL;
+}
+
+/* ---- sockets ---- */
+
+static bool is_listening(int fd)
+{
+	int yes = 0;
+	socklen_t len = sizeof yes;
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &len) == 0 && yes;
+}
+
+static int inherited_n(void)
+{
+	const char *text = getenv("LISTEN_FDS");
+	int n = text ? atoi(text) : 0;
+	return n > 0 && n <= SERVE_SOCKET_MAX && is_listening(FIRST_FD) ? n : 0;
+}
+
+enum serve_mode serve_mode(void)
+{
+	if (inherited_n() > 0 || is_listening(STDIN_FILENO))
+		return SERVE_FASTCGI;
+	return getenv("GATEWAY_INTERFACE") || getenv("REQUEST_METHOD") ? SERVE_CGI : SERVE_NEITHER;
+}
+
+/* The inherited socket of that name, -1 if there is none. A single one is the
+ * public one, whatever it is called. */
+static int inherited(const char *name)
+{
+	int n = inherited_n();
+	bool is_public = strcmp(name, "public") == 0;
+	if (n == 0)
+		return is_public && is_listening(STDIN_FILENO) ? STDIN_FILENO : -1;
+	if (n == 1)
+		return is_public ? FIRST_FD : -1;
+	const char *names = getenv("LISTEN_FDNAMES");
+	for (int i = 0; names && i < n; i++) {
+		size_t len = strcspn(names, ":");
+		if (len == strlen(name) && memcmp(names, name, len) == 0)
+			return is_listening(FIRST_FD + i) ? FIRST_FD + i : -1;
+		names += len + (names[len] == ':');
+	}
+	return -1;
+}
+
+void serve_block_signals(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1); /* libfcgi's own way to stop, which leaves threads behind */
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+void serve_stop(void)
+{
+	kill(getpid(), SIGTERM);
+}
+
+/* Each connection and each database needs descriptors; the usual soft limit is 1024. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= FDS_WANTED)
+		return;
+	limit.rlim_cur = limit.rlim_max < FDS_WANTED ? limit.rlim_max : FDS_WANTED;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static bool gate_watch(struct gate *g)
+{
+	struct epoll_event listening = {.events = EPOLLIN, .data.ptr = NULL};
+	struct epoll_event stop = {.events = EPOLLIN, .data.ptr = &stop_tag};
+	return g->epoll_fd >= 0 && fcntl(g->listen_fd, F_SETFD, FD_CLOEXEC) == 0 &&
+	       fcntl(g->listen_fd, F_SETFL, fcntl(g->listen_fd, F_GETFL) | O_NONBLOCK) == 0 &&
+	       epoll_ctl(g->epoll_fd, EPOLL_CTL_ADD, g->listen_fd, &listening) == 0 &&
+	       epoll_ctl(g->epoll_fd, EPOLL_CTL_ADD, stop_fd, &stop) == 0;
+}
+
+/* Opens the gate with at least one thread. gate_close() in any case. */
+static enum err_code gate_open(struct gate *g, const struct serve *s, const struct serve_socket *socket, int fd,
+	struct err *e)
+{
+	*g = (struct gate){.serve = s, .listener = socket->listener, .listen_fd = fd};
+	pthread_mutex_init(&g->lock, NULL);
+	g->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	g->thread = calloc((size_t)socket->threads, sizeof *g->thread);
+	if (!g->thread || !gate_watch(g))
+		return err_set(e, ERR_IO, "cannot serve the %s socket: %s", socket->name, strerror(errno));
+	while (g->thread_n < socket->threads && pthread_create(&g->thread[g->thread_n], NULL, work, g) == 0) {
+		char name[16];
+		snprintf(name, sizeof name, "%.7s-%d", socket->name, g->thread_n);
+		pthread_setname_np(g->thread[g->thread_n++], name);
+	}
+	if (g->thread_n == 0)
+		return err_set(e, ERR_NOMEM, "cannot start a thread for the %s socket", socket->name);
+	if (g->thread_n < socket->threads)
+		log_warn("serve.threads", "listener=%s wanted=%d have=%d", socket->name, socket->threads, g->thread_n);
+	return ERR_OK;
+}
+
+/* Waits for the gate's threads, after stop_fd was made readable. */
+static void gate_close(struct gate *g)
+{
+	for (int i = 0; i < g->thread_n; i++)
+		pthread_join(g->thread[i], NULL);
+	while (g->kept) {
+		close(g->kept->fd);
+		forget(g, g->kept);
+	}
+	if (g->epoll_fd >= 0)
+		close(g->epoll_fd);
+	free(g->thread);
+	pthread_mutex_destroy(&g->lock);
+}
+
+static enum err_code open_gates(const struct serve *s, struct gate *gate, size_t *n, struct err *e)
+{
+	for (size_t i = 0; i < s->socket_n && e->code == ERR_OK; i++) {
+		int fd = inherited(s->socket[i].name);
+		if (fd < 0)
+			log_warn("serve.socket_missing", "listener=%s", s->socket[i].name);
+		else
+			gate_open(&gate[(*n)++], s, &s->socket[i], fd, e);
+	}
+	if (*n == 0)
+		err_set(e, ERR_IO, "no listening socket was inherited (LISTEN_FDS, LISTEN_FDNAMES, or descriptor 0)");
+	return e->code;
+}
+
+enum err_code serve_fastcgi(const struct serve *s, void (*before_drain)(void *app), struct err *e)
+{
+	struct gate gate[SERVE_SOCKET_MAX];
+	size_t n = 0;
+	raise_descriptors();
+	stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (stop_fd < 0 || FCGX_Init() != 0)
+		return err_set(e, ERR_IO, "cannot prepare FastCGI: %s", strerror(errno));
+	if (open_gates(s, gate, &n, e) == ERR_OK) {
+		log_info("serve.began", "sockets=%zu", n);
+		sigset_t ends;
+		sigemptyset(&ends);
+		sigaddset(&ends, SIGTERM);
+		sigaddset(&ends, SIGINT);
+		int sig;
+		sigwait(&ends, &sig);
+		log_info("serve.ends", "signal=%d", sig);
+	}
+	for (size_t i = 0; i < n; i++)
+		epoll_ctl(gate[i].epoll_fd, EPOLL_CTL_DEL, gate[i].listen_fd, NULL);
+	eventfd_write(stop_fd, 1);
+	if (before_drain)
+		before_drain(s->app);
+	for (size_t i = 0; i < n; i++)
+		gate_close(&gate[i]);
+	close(stop_fd);
+	stop_fd = -1;
+	return e->code;
+}
