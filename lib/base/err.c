@@ -36,7 +36,7 @@ static const struct {
 	[ERR_EXISTS] = {"exists", 409, "It exists already"},
 	[ERR_NO_FILTER] = {"no_filter", 400, "A change of all rows must be asked for with all=true"},
 	[ERR_POSITION_LOST] = {"position_lost", 409, "That position is not part of this database's history"},
-	[ERR_TOO_STALE] = {"too_stale", 503, "Only older data is at hand than the request accepts"},
+	[ERR_TOO_STALE] = {"too_stale", 425, "Only older data is at hand than the request accepts"},
 	[ERR_MISDIRECTED] = {"misdirected", 421, "This node does not take that request"},
 	[ERR_NOT_READY] = {"not_ready", 425, "This node is not in sync and cannot reach the master"},
 	[ERR_STARTING] = {"starting", 503, "The node is starting; try again in a moment"},
