@@ -1,5 +1,6 @@
 #include "lib/api/query.h"
 #include "lib/api/serving.h"
+#include "lib/http/route.h"
 #include "lib/sql/value.h"
 
 #include <string.h>

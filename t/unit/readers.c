@@ -19,6 +19,19 @@ static void make(const char *where, int value)
 	conn_close(&c);
 }
 
+/* The log belongs to the file: it goes and comes with it. */
+static void move(const char *from, const char *to)
+{
+	static const char *const ends[] = {"", "-wal", "-shm"};
+	char a[120], b[120];
+	for (int i = 0; i < 3; i++) {
+		snprintf(a, sizeof a, "%s%s", from, ends[i]);
+		snprintf(b, sizeof b, "%s%s", to, ends[i]);
+		if (rename(a, b) != 0)
+			unlink(b);
+	}
+}
+
 static int64_t value_of(struct conn *c)
 {
 	int64_t v = -1;
@@ -53,7 +66,7 @@ int main(void)
 
 	readers_give(r, a, false);
 	make(other, 2);
-	rename(other, path);
+	move(other, path);
 	ok(readers_take(r, path, &a, &e) == ERR_OK && value_of(a) == 2, "a replaced file is noticed");
 	is_int(value_of(b), 1, "a connection in use still has the old file");
 	readers_give(r, b, false);
@@ -77,13 +90,9 @@ int main(void)
 	readers_give(r, a, false);
 	readers_free(r);
 
-	char command[200];
-	for (const char *const *end = (const char *const []){"", "-wal", "-shm", NULL}; *end; end++) {
-		snprintf(command, sizeof command, "%s%s", path, *end);
-		unlink(command);
-		snprintf(command, sizeof command, "%s%s", other, *end);
-		unlink(command);
-	}
+	snprintf(other, sizeof other, "%s/gone", dir);
+	move(path, other);
+	move("/nonexistent", other);
 	rmdir(dir);
 	return tap_done();
 }
