@@ -1,0 +1,2 @@
+# shellcheck shell=bash
+cmd_check() { die "not yet"; }
