@@ -6,13 +6,15 @@ warn() { printf 'cluster: %s\n' "$*" >&2; }
 # die WHAT-HAPPENED-AND-WHAT-TO-DO
 die() { warn "$*"; exit 1; }
 
-# wait_until SECONDS COMMAND…: runs the command until it succeeds. Fails when the time is over; the command is tried at
-# least once, and once more at the end.
+# wait_until SECONDS COMMAND…: runs the command until it succeeds. Fails when the time is over. The pauses grow from 20 ms
+# to 250 ms, so that waiting takes no time from what is waited for.
 wait_until() {
-    local end=$((SECONDS + $1)); shift
+    local end=$((SECONDS + $1)) pause=20
+    shift
     until "$@"; do
         ((SECONDS < end)) || return 1
-        sleep 0.05
+        sleep "0.$(printf '%03d' "$pause")"
+        ((pause >= 250)) || pause=$((pause * 5 / 4 + 1))
     done
 }
 
