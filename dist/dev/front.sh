@@ -27,6 +27,7 @@ make_front() {
         )
     fi
     fill "$TOP/haproxy/haproxy.cfg.in" LISTEN="127.0.0.1:$PORT" STATS_LISTEN="127.0.0.1:$(stats_port)" SOCKET="$socket" \
+        LUA="$TOP/haproxy/cut.lua" \
         STATE="$front/etc/server-state" PASSWORD="$(<"$front/etc/password.hash")" |
         put_if_new "$front/etc/template" 600 || true
     make_service "$front" haproxy "$TOP/dist/dev/service" exec "$(haproxy_program)" -W -f "$front/etc/haproxy.cfg"
