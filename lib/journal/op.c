@@ -309,6 +309,7 @@ enum err_code op_run(struct conn *c, const json_t *op, int64_t at_ms, int64_t se
 		/* A live connection forgets statistics where a reopened one does not:
 		 * read them again, so that both choose the same plans. */
 		conn_exec(c, "ANALYZE sqlite_schema", &after);
+		conn_forget(c);
 		authz_schema_changed(&c->authz, c->db);
 	}
 	if (after.code != ERR_OK) {

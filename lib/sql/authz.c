@@ -198,18 +198,25 @@ const char *authz_skip_blank(const char *sql, const char *end)
 	return sql;
 }
 
-void authz_statement(struct authz *a, const char *sql, size_t len)
+static bool begins_with_any(const char *const *verbs, const char *sql, const char *end)
 {
-	static const char *const verbs[] = {"analyze", "drop", "alter", NULL};
+	for (; *verbs; verbs++) {
+		size_t n = strlen(*verbs);
+		if ((size_t)(end - sql) >= n && sqlite3_strnicmp(sql, *verbs, (int)n) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool authz_statement(struct authz *a, const char *sql, size_t len)
+{
+	static const char *const schema_verbs[] = {"analyze", "drop", "alter", NULL};
+	static const char *const row_verbs[] = {"select", "insert", "update", "delete", "replace", "with", "values", NULL};
 	const char *end = sql + len, *from = authz_skip_blank(sql, end);
 	a->saw = 0;
 	a->denied[0] = '\0';
-	a->own_schema_work = false;
-	for (const char *const *v = verbs; *v; v++) {
-		size_t n = strlen(*v);
-		if ((size_t)(end - from) > n - 1 && sqlite3_strnicmp(from, *v, (int)n) == 0)
-			a->own_schema_work = true;
-	}
+	a->own_schema_work = begins_with_any(schema_verbs, from, end);
+	return begins_with_any(row_verbs, from, end);
 }
 
 void authz_install(struct authz *a, sqlite3 *db)

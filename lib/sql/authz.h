@@ -41,8 +41,10 @@ struct authz {
 void authz_install(struct authz *a, sqlite3 *db);
 
 /* The first statement of sql is about to be prepared: forgets what was seen
- * of the one before. */
-void authz_statement(struct authz *a, const char *sql, size_t len);
+ * of the one before. True if it is one that reads or changes rows: what it
+ * does to the schema (nothing) cannot depend on when it is prepared, as that
+ * of CREATE … IF NOT EXISTS does. */
+bool authz_statement(struct authz *a, const char *sql, size_t len);
 
 /* The first byte that is neither white space, nor a comment, nor ';'. */
 const char *authz_skip_blank(const char *sql, const char *end);

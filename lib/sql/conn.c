@@ -172,9 +172,11 @@ enum err_code conn_prepare(struct conn *c, const char *sql, size_t len, sqlite3_
 	*traits = 0;
 	if (tail)
 		*tail = end;
-	if ((*stmt = from_cache(c, digest, sql, len, traits)))
+	if ((*stmt = from_cache(c, digest, sql, len, traits))) {
+		c->authz.own_schema_work = false; /* it may be prepared anew when it runs */
 		return ERR_OK;
-	authz_statement(&c->authz, sql, len);
+	}
+	bool rows_only = authz_statement(&c->authz, sql, len);
 	int rc = sqlite3_prepare_v3(c->db, sql, (int)len, SQLITE_PREPARE_PERSISTENT, stmt, &rest);
 	if (rc != SQLITE_OK)
 		return prepare_error(c, rc, e);
@@ -194,7 +196,7 @@ enum err_code conn_prepare(struct conn *c, const char *sql, size_t len, sqlite3_
 		return err_set(e, ERR_SQL, "there is more than one statement; only one is allowed here");
 	}
 	/* sqlite3_sql() of a text with something after it would not be the text. */
-	if (*stmt && rest == end && !(*traits & AUTHZ_SAW_DDL))
+	if (*stmt && rest == end && (rows_only || c->authz.mode == AUTHZ_INTERNAL))
 		to_cache(c, digest, *stmt, *traits);
 	return ERR_OK;
 }
@@ -206,6 +208,11 @@ void conn_release(struct conn *c, sqlite3_stmt *stmt)
 	for (int i = 0; i < CONN_CACHED; i++) {
 		struct conn_cached *k = &c->cached[i];
 		if (k->stmt == stmt) {
+			/* Prepared anew since the schema changed: its traits may be others now. */
+			if (sqlite3_stmt_status(stmt, SQLITE_STMTSTATUS_REPREPARE, 0) > 0) {
+				*k = (struct conn_cached){0};
+				break;
+			}
 			sqlite3_reset(stmt);
 			sqlite3_clear_bindings(stmt);
 			k->busy = false;

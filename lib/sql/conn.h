@@ -67,7 +67,7 @@ enum err_code conn_step(struct conn *c, const char *sql, struct err *e);
  * key. *traits gets what the authorizer saw. *tail (may be NULL) gets the rest
  * of the text after the first statement; with tail NULL, text must be one
  * statement. An empty text (white space, comments) gives *stmt NULL.
- * Statements that change the schema are never cached. Give it back with conn_release(). */
+ * Only statements that read or change rows are cached. Give it back with conn_release(). */
 enum err_code conn_prepare(struct conn *c, const char *sql, size_t len, sqlite3_stmt **stmt, unsigned *traits,
 	const char **tail, struct err *e);
 void conn_release(struct conn *c, sqlite3_stmt *stmt);
