@@ -29,6 +29,7 @@
 	X(body_bytes, 16777216, 1024, 16777216, "bytes of a request body, and so of one operation") \
 	X(answer_bytes, 16777216, 1024, 1073741824, "bytes of rows that one execute may return") \
 	X(queue_operations, 4096, 1, 1000000, "operations that may wait in one database's writer") \
+	X(queue_wait_ms, 5000, 10, 600000, "ms an operation may wait there before it is refused instead of begun") \
 	X(group_operations, 512, 1, 100000, "operations in one commit at the most") \
 	X(batch_operations, 512, 1, 100000, "journal rows in one message to a slave at the most") \
 	X(batch_bytes, 4194304, 65536, 67108864, "bytes of journal rows in one message to a slave; one larger row goes alone") \

@@ -1,4 +1,5 @@
 #include "lib/journal/apply.h"
+#include "lib/base/clock.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -63,7 +64,8 @@ enum err_code apply_batch(struct conn *c, const struct writer_batch *batch, stru
 			batch->prev.seq, pos->seq);
 	if (check_known(c, &batch->prev, e) != ERR_OK)
 		return e->code;
-	for (size_t i = 0; i < batch->n; i++) {
+	int64_t until_us = clock_boot_us() + APPLY_US;
+	for (size_t i = 0; i < batch->n && (i == 0 || clock_boot_us() < until_us); i++) {
 		const struct journal_row *row = &batch->rows[i];
 		if (row->pos.seq <= pos->seq) {
 			if (check_known(c, &row->pos, e) != ERR_OK)

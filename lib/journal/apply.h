@@ -5,7 +5,12 @@
 
 #include "lib/journal/writer.h"
 
-/* Applies the batch in the open transaction. *pos and *at_ms: of the last row
+/* A batch of slow operations is cut after this time: what is done is kept, and
+ * the position that the master hears of moves on. */
+#define APPLY_US 1000000
+
+/* Applies the batch, or as much of it as APPLY_US allow, in the open
+ * transaction. *pos and *at_ms: of the last row
  * here, moved on. See writer_apply() for the errors; on any error the caller
  * rolls back, and where *poisoned is set also reopens the connection. *bytes:
  * bodies of the rows that were new. */

@@ -16,6 +16,10 @@
 #define WRITER_LOG_TOO_LONG 8
 #define WRITER_FORCE_WAIT_MS 200
 
+/* A group that has run this long is committed before it takes more, so that a
+ * slow operation delays its neighbours by its own time only. */
+#define WRITER_GROUP_US 20000
+
 enum job_kind { JOB_OP, JOB_CONTROL, JOB_APPLY, JOB_CALL };
 
 /* One request to the thread; lives on the stack of the one who waits. */
@@ -30,6 +34,7 @@ struct job {
 	const char *row_kind, *body;
 	size_t body_len;
 	int64_t deadline_ms;
+	int64_t queued_us;             /* boot clock */
 	bool big_as_string, journaled;
 	struct buf *results;
 	int64_t changes;
@@ -184,6 +189,7 @@ enum ran { RAN_FINE, RAN_FAILED, RAN_POISONED };
 static enum ran run_job(struct writer *w, struct job *j, int64_t epoch)
 {
 	struct op_result r = {.wrote = true};
+	int64_t waited_us = clock_boot_us() - j->queued_us;
 	int64_t seed, now = clock_wall_ms();
 	randombytes_buf(&seed, sizeof seed);
 	if (now > w->at_ms)
@@ -191,7 +197,10 @@ static enum ran run_job(struct writer *w, struct job *j, int64_t epoch)
 	if (j->results)
 		buf_reset(j->results);
 	err_reset(j->e);
-	if (j->op)
+	if (j->op && waited_us > w->conf->queue_wait_ms * 1000)
+		err_set(j->e, ERR_BUSY, "the operation waited for %lld ms and was not begun; nothing was changed",
+			(long long)waited_us / 1000);
+	else if (j->op)
 		op_run(&w->conn, j->op, w->at_ms, seed, j->deadline_ms, j->big_as_string, j->results, &r, j->e);
 	if (j->e->code != ERR_OK)
 		return r.poisoned ? RAN_POISONED : RAN_FAILED;
@@ -240,7 +249,7 @@ static void end_group(struct writer *w, struct job **jobs, size_t n, int64_t byt
 		w->events.committed(w->events.arg, &w->head, bytes);
 }
 
-/* Runs jobs as one transaction. A job that fails by itself is undone alone; one
+/* Runs the first of the jobs as one transaction. A job that fails by itself is undone alone; one
  * that takes the transaction with it (poisoned) ends the group: the jobs
  * before it run again and commit, and those after it are the caller's next
  * group. Returns how many jobs are done. */
@@ -248,22 +257,25 @@ static size_t run_group(struct writer *w, struct job **jobs, size_t n)
 {
 	struct err e = ERR_INIT;
 	int64_t bytes = 0;
+	bool poisoned = false;
 	int64_t epoch = begin_group(w, &e);
 	if (!epoch) {
 		fail_all(jobs, n, &e);
 		return n;
 	}
 	size_t i;
-	for (i = 0; i < n; i++) {
+	int64_t full_us = clock_boot_us() + WRITER_GROUP_US;
+	for (i = 0; i < n && (i == 0 || clock_boot_us() < full_us); i++) {
 		enum ran ran = run_job(w, jobs[i], epoch);
-		if (ran == RAN_POISONED)
+		poisoned = ran == RAN_POISONED;
+		if (poisoned)
 			break;
 		if (ran == RAN_FINE && jobs[i]->journaled)
 			bytes += (int64_t)jobs[i]->body_len;
 	}
-	if (i == n) {
-		end_group(w, jobs, n, bytes);
-		return n;
+	if (!poisoned) {
+		end_group(w, jobs, i, bytes);
+		return i;
 	}
 	rollback(w);
 	if (reconnect(w, &e) != ERR_OK) {
@@ -480,6 +492,7 @@ static enum err_code submit(struct writer *w, struct job *j, struct err *e)
 		return err_set(e, ERR_BUSY, "%lld operations wait already", (long long)w->conf->queue_operations);
 	}
 	sem_init(&j->done, 0, 0);
+	j->queued_us = clock_boot_us();
 	j->next = NULL;
 	*w->last = j;
 	w->last = &j->next;

@@ -44,8 +44,8 @@ struct writer_answer {
 	bool journaled;
 };
 
-/* Runs op (normal form; borrowed) as master. ERR_BUSY when the queue is full,
- * ERR_MISDIRECTED when this node is not master (any more),
+/* Runs op (normal form; borrowed) as master. ERR_BUSY when the queue is full
+ * or did not move for queue_wait_ms, ERR_MISDIRECTED when this node is not master (any more),
  * ERR_OUTCOME_UNKNOWN when the commit ended in an I/O error: the process must end. */
 enum err_code writer_op(struct writer *w, const json_t *op, int64_t deadline_ms, bool big_as_string,
 	struct writer_answer *a, struct err *e);
@@ -65,7 +65,8 @@ struct writer_batch {
 /* Applies the batch: rows that are here already (same epoch and hash) are
  * skipped; ERR_POSITION when it does not continue what is here (gap, or other
  * history); ERR_DIVERGED when an operation had another effect than its row
- * says, *bad_seq naming it. In every error nothing of the batch is kept. *pos
+ * says, *bad_seq naming it. A batch that takes long may be applied in part:
+ * *pos says how far. In every error nothing of the batch is kept. *pos
  * is the durable position in any case. A full disk, lack of memory or an I/O
  * error is that error, never ERR_DIVERGED. */
 enum err_code writer_apply(struct writer *w, const struct writer_batch *batch, struct journal_pos *pos,
