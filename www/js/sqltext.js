@@ -6,11 +6,13 @@ export const quote = (name) => `"${String(name).replaceAll('"', '""')}"`;
 /** Readable identifier: quoted only where it must be. */
 export const identifier = (name) => (/^[a-z_][a-z0-9_]*$/i.test(name) && !reserved.has(name.toUpperCase()) ? name : quote(name));
 
-// Words that SQLite does not take as bare names, as far as people are likely to use them.
-const reserved = new Set(("ADD ALL ALTER AND AS AUTOINCREMENT BETWEEN CASE CHECK COLLATE COMMIT CONSTRAINT CREATE DEFAULT " +
-  "DEFERRABLE DELETE DISTINCT DROP ELSE ESCAPE EXISTS FOREIGN FROM GROUP HAVING IN INDEX INSERT INTERSECT INTO IS " +
-  "ISNULL JOIN LIMIT NOT NOTNULL NULL ON OR ORDER PRIMARY REFERENCES SELECT SET TABLE THEN TO TRANSACTION UNION UNIQUE " +
-  "UPDATE USING VALUES WHEN WHERE").split(" "));
+// The words that SQLite does not take as bare names of tables or columns.
+const reserved = new Set((
+  "ADD ALL ALTER AND AS AUTOINCREMENT BETWEEN CASE CHECK COLLATE COMMIT CONSTRAINT CREATE DEFAULT " +
+  "DEFERRABLE DELETE DISTINCT DROP ELSE ESCAPE EXCEPT EXISTS FOREIGN FROM GROUP HAVING IF IN INDEX INSERT " +
+  "INTERSECT INTO IS ISNULL JOIN LIMIT NOT NOTHING NOTNULL NULL ON OR ORDER PRIMARY REFERENCES RETURNING " +
+  "SELECT SET TABLE THEN TO TRANSACTION UNION UNIQUE UPDATE USING VALUES WHEN WHERE"
+).split(" "));
 
 /** The first word of a statement, upper case, comments and opening brackets skipped; "" when there is none. */
 export function firstWord(sql) {
@@ -19,7 +21,12 @@ export function firstWord(sql) {
 }
 
 /** Whether a text looks like a read. Only a guess to choose the endpoint by: the server decides. */
-export const looksLikeRead = (sql) => ["SELECT", "WITH", "VALUES", "EXPLAIN", "PRAGMA"].includes(firstWord(sql));
+export function looksLikeRead(sql) {
+  const word = firstWord(sql);
+  // WITH begins reads and writes alike. Taking a read for a write does no harm: execute runs it, on the master.
+  if (word === "WITH") return !/\b(insert\s+(into|or)|replace\s+into|update|delete\s+from)\b/i.test(sql);
+  return ["SELECT", "VALUES", "EXPLAIN", "PRAGMA"].includes(word);
+}
 
 /**
  * CREATE TABLE for the form.

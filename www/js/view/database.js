@@ -18,7 +18,7 @@ function tableRow(db, table) {
 
 export function databaseView({ db }) {
   const slot = new NoticeSlot();
-  const content = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Tables of ${db}` },
+  const content = el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `Tables of ${db}` },
     el("p", { class: "muted" }, "Asking …"));
   const load = () => attempt(slot, null, async () => {
     const { tables } = await api.listTables(db);

@@ -34,7 +34,7 @@ const head = (label, attrs) => el("th", { scope: "col", ...attrs }, label);
 
 function databasesSection() {
   const slot = new NoticeSlot();
-  const content = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "databases-title" },
+  const content = el("div", { class: "scroll", tabindex: "0", role: "group", "aria-labelledby": "databases-title" },
     el("p", { class: "muted" }, "Asking …"));
   const load = () => attempt(slot, null, async () => {
     const { databases } = await api.listDatabases();

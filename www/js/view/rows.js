@@ -20,7 +20,7 @@ class TableView {
   constructor({ db, table, search }) {
     Object.assign(this, { db, table, order: search.get("order") ?? "", after: search.get("after") ?? "" });
     this.slot = new NoticeSlot();
-    this.content = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Rows of ${table}` },
+    this.content = el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `Rows of ${table}` },
       el("p", { class: "muted" }, "Asking …"));
     this.pager = el("div", { class: "pager" });
     this.insert = el("button", { type: "button", class: "primary", disabled: true, onclick: () => this.askInsert() }, "Insert row");

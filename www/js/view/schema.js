@@ -11,7 +11,7 @@ const yes = (flag) => (flag ? "yes" : "");
 function part(title, heads, rows) {
   if (rows.length === 0) return null;
   return el("section", { class: "card", "aria-label": title },
-    el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title },
+    el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": title },
       el("table", { class: "list" },
         el("caption", {}, title),
         el("thead", {}, el("tr", {}, heads.map((h) => el("th", { scope: "col" }, h)))),

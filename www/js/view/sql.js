@@ -35,7 +35,7 @@ function resultTable(result, number, total) {
   const shown = rows.slice(0, SHOWN_ROWS);
   return el("div", {},
     rows.length > shown.length && el("p", { class: "muted" }, `The first ${format.count(shown.length)} of ${format.count(rows.length)} rows.`),
-    el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Result ${number}` },
+    el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `Result ${number}` },
       grid({ caption: `Result ${number}`, columns, types, rows: shown })),
     rows.length === 0 && el("p", { class: "muted" }, "No rows."));
 }
@@ -56,7 +56,7 @@ async function run(db, sql, mode) {
     const answer = await api.query(db, { sql });
     return { summary: readSummary(answer), results: [answer] };
   } catch (error) {
-    // WITH … INSERT and some PRAGMAs begin like a read. The server refused it without doing anything: send it as a write.
+    // It began like a read and is none. The server refused it without doing anything: send it as a write.
     if (mode === "auto" && error.code === "not_read_only") return write(db, sql);
     throw error;
   }
@@ -82,14 +82,19 @@ export function sqlView({ db }) {
   };
   const start = () => {
     const sql = box.value;
-    return attempt(slot, button, async () => {
+    const attempted = attempt(slot, button, async () => {
       if (sql.trim() === "") throw badInput("There is no SQL to run.");
       setText(button, "Running …");
       const { summary, results } = await run(db, sql, mode.value());
       fill(output, el("p", { class: "summary" }, summary), results.map((r, i) => resultTable(r, i + 1, results.length)));
       output.hidden = false;
       announce(summary);
-    }, sql).finally(() => setText(button, "Run"));
+    }, sql);
+    attempted.then((isGood) => {
+      setText(button, "Run");
+      // An older result below an error would look like this text's own.
+      if (!isGood) output.hidden = true;
+    });
   };
   box.addEventListener("input", refresh);
   box.addEventListener("keydown", (event) => {
