@@ -1,4 +1,5 @@
 // The page's modules that need no page: values, SQL texts, addresses, positions, times.
+import { readdirSync, readFileSync } from "node:fs";
 import { done, is, ok } from "./tap.mjs";
 import { Literal, write } from "../../www/js/json.js";
 import * as value from "../../www/js/value.js";
@@ -135,5 +136,28 @@ is(known.map((n) => [n.name, n.state, n.lag]), [["n1", "master", null], ["n2", "
 is(known[1].positions.map((p) => p.db), ["a", "b"], "databases in the order of their names");
 is(listNodes({ epoch: 1, master: { name: "n1" }, slaves: [] }, { node: "n3", state: "ready" })[0].state, null,
   "another node's own state is not taken for the master's");
+
+// ---- the files themselves
+const top = new URL("../../", import.meta.url);
+const read = (name) => readFileSync(new URL(name, top), "utf8");
+const files = readdirSync(new URL("www", top), { recursive: true, withFileTypes: true }).filter((f) => f.isFile())
+  .map((f) => `${f.parentPath ?? f.path}/${f.name}`.replace(/^.*?\/www\//, "www/")).sort();
+const makefile = read("Makefile.am");
+is(files.filter((f) => !makefile.includes(`  ${f}`)), [], "every file of the page is installed");
+
+const scripts = files.filter((f) => f.endsWith(".js"));
+const reached = new Set();
+const visit = (name) => {
+  if (reached.has(name)) return;
+  reached.add(name);
+  for (const [, to] of read(name).matchAll(/ from "(\.[^"]+)"/g)) visit(new URL(to, new URL(name, "file:///")).pathname.slice(1));
+};
+visit("www/js/main.js");
+is(scripts.filter((f) => !reached.has(f)), [], "every module is used");
+// The policy would stop these in the browser; here it shows where.
+const markup = /\b(innerHTML|outerHTML|insertAdjacentHTML|createContextualFragment|document\.write|eval\(|new Function|localhost|https?:\/\/)/;
+is(scripts.filter((f) => markup.test(read(f))), [], "no script makes markup from text, or names another origin");
+const page = read("www/index2.html");
+ok(!/<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)|https?:/.test(page), "the page has no inline script or style, and no other origin");
 
 process.exitCode = done();
