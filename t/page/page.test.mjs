@@ -1,6 +1,6 @@
 // The page, driven in a browser against a running cluster: every button once, then a slave is killed while it watches.
 // From the environment: DDB_URL, DDB_DIR, DDB_CLUSTER (the script), MODULES (where playwright-core is installed),
-// SHOTS (a folder for pictures). t/page.t sets all of it.
+// SHOTS (a folder for pictures). t/75-page.t sets all of it.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Account, startBrowser } from "./browser.mjs";

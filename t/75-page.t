@@ -2,7 +2,6 @@
 # The page in Debian's Chromium, against a cluster of its own: every button once, and a slave killed while it watches.
 # The steps are in t/page/. With DDB_URL and DDB_DIR set (as ./cluster env prints them) it takes that cluster instead.
 use v5.36;
-use lib 't/lib';
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Cwd qw(abs_path);
