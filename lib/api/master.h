@@ -1,5 +1,6 @@
 /* What a request that needs the master goes through, in one place for all
- * handlers that write (execute, rows, databases, pool; all in `write`, r->app a struct app_write):
+ * handlers that write (execute, rows, databases, pool; all in `write`, r->app
+ * a struct app_write):
  *
  *   struct master_write w;
  *   if (!master_begin(r, &w))             (answered: passed on, or refused)
@@ -9,10 +10,10 @@
  *           … add to a buf what the answer says, from w.answer.results …
  *           master_tail(&w, &body);
  *           master_answer(&w, 200, &body);
- *   } else
+ *   } else {
  *           response_problem(r, &e);
- *   master_end(&w);
- */
+ *   }
+ *   master_end(&w); */
 #ifndef DDB_API_MASTER_H
 #define DDB_API_MASTER_H
 
@@ -23,7 +24,7 @@
 struct master_write {
 	struct request *r;
 	struct app_write *app;
-	struct database *db;           /* counted; NULL after master_takes() alone */
+	struct database *db;           /* counted; NULL when the request is not about an existing one */
 	struct writer_answer answer;   /* of the last master_run(); results up to conf.answer_bytes */
 	int sync;                      /* slaves asked for by DDB-Sync; 0: none */
 	int acked;                     /* slaves that have it; -1: not asked for */
@@ -37,16 +38,23 @@ struct master_write {
  * or when fewer slaves than min_slaves_to_write are in sync. */
 bool master_takes(struct request *r);
 
-/* master_takes(), then the database of the path's {db}, DDB-Sync and ?big=.
- * If false, the request has been answered and there is nothing to end. */
+/* master_takes(), DDB-Sync, ?big= and the database of the path's {db}. If
+ * false, the request has been answered and there is nothing to end. */
 bool master_begin(struct request *r, struct master_write *w);
+
+/* The same without the database, for what creates and drops them. */
+bool master_begin_bare(struct request *r, struct master_write *w);
 
 /* Runs op (borrowed), then waits for DDB-Sync slaves, up to sync_wait_ms: a
  * write that is durable here is never called failed, w->acked says what was
  * reached. May be called again with another op after a failure or success. */
 enum err_code master_run(struct master_write *w, const json_t *op, struct err *e);
 
-/* Adds "epoch":…,"seq":…,"ms":…} and, if asked for, "slaves":N (without a
+/* The waiting of master_run() alone, for a position that was reached in
+ * another way: becomes w->answer.pos. Takes over w->db's place if db is not NULL. */
+void master_reached(struct master_write *w, struct database *db, const struct journal_pos *pos);
+
+/* Adds `"epoch":…,"seq":…,"ms":…}` and, if asked for, `"slaves":N` (no
  * leading comma, with the closing brace). */
 void master_tail(const struct master_write *w, struct buf *body);
 

@@ -5,6 +5,7 @@
  * one larger row alone, in JSON that may need a few bytes more. */
 #define OPERATION (16 * 1024 * 1024)
 #define SMALL (64 * 1024)
+#define TINY 2048
 #define BATCH (80 * 1024 * 1024)
 
 #define DB "/v1/db/{db}"
@@ -30,7 +31,7 @@ const struct route routes[ROUTE_ID_N] = {
 
 	[ROUTE_ID_DB_LIST] = {"GET", "/v1/db", READ, ROUTE_READS, ROUTE_READER, 0,
 		"lists the databases"},
-	[ROUTE_ID_DB_CREATE] = {"PUT", DB, WRITE, ROUTE_WRITES, ROUTE_ADMIN, SMALL,
+	[ROUTE_ID_DB_CREATE] = {"PUT", DB, WRITE, ROUTE_WRITES, ROUTE_ADMIN, TINY,
 		"creates a database"},
 	[ROUTE_ID_DB_DROP] = {"DELETE", DB, WRITE, ROUTE_WRITES, ROUTE_ADMIN, 0,
 		"drops a database; its file is kept"},
