@@ -14,6 +14,7 @@
 #include <xxhash.h>
 
 #define COOKIE "DDB-Seq"
+#define COOKIE_SYSTEM "DDB-System-Seq"
 
 /* Pauses between two looks at the position, doubling. */
 #define POLL_LEAST_US 500
@@ -106,17 +107,17 @@ struct token {
 };
 
 /* The first cookie of that name that is a token. A browser may send several. */
-static void token_of_cookie(const struct request *r, struct token *t)
+static void token_of_cookie(const struct request *r, const char *cookie, struct token *t)
 {
 	const char *at = request_header(r, "HTTP_COOKIE");
 	while (at && *at) {
 		at += strspn(at, "; ");
 		size_t len = strcspn(at, ";");
 		char text[JOURNAL_TOKEN_LEN];
-		size_t name = strlen(COOKIE "=");
-		if (len > name && len - name < sizeof text && memcmp(at, COOKIE "=", name) == 0) {
-			memcpy(text, at + name, len - name);
-			text[len - name] = '\0';
+		size_t name = strlen(cookie);
+		if (len > name + 1 && len - name - 1 < sizeof text && memcmp(at, cookie, name) == 0 && at[name] == '=') {
+			memcpy(text, at + name + 1, len - name - 1);
+			text[len - name - 1] = '\0';
 			if (journal_token_parse(text, t->id, &t->epoch, &t->seq)) {
 				t->given = t->by_cookie = true;
 				return;
@@ -126,12 +127,12 @@ static void token_of_cookie(const struct request *r, struct token *t)
 	}
 }
 
-static enum err_code token_of(const struct request *r, struct token *t, struct err *e)
+static enum err_code token_of(const struct serving *s, struct token *t, struct err *e)
 {
-	const char *text = request_header(r, "HTTP_DDB_MIN_SEQ");
+	const char *text = request_header(s->r, "HTTP_DDB_MIN_SEQ");
 	*t = (struct token){.given = false};
 	if (!text) {
-		token_of_cookie(r, t);
+		token_of_cookie(s->r, s->system ? COOKIE_SYSTEM : COOKIE, t);
 		return ERR_OK;
 	}
 	t->given = true;
@@ -147,7 +148,7 @@ enum verdict { TOKEN_REACHED, TOKEN_AHEAD, TOKEN_LOST, TOKEN_FOREIGN };
 static enum err_code judge(const struct serving *s, const struct token *t, enum verdict *verdict, struct err *e)
 {
 	struct journal_pos there;
-	if (!t->given) {
+	if (!t->given || (s->system && strcmp(t->id, s->id) != 0)) {
 		*verdict = TOKEN_REACHED;
 	} else if (strcmp(t->id, s->id) != 0) {
 		*verdict = TOKEN_FOREIGN;
@@ -212,8 +213,9 @@ static bool is_named(struct app_read *app, const char *name)
 }
 
 /* The database cannot be read here: the master may know it, or have it whole. */
-static void give_up(struct serving *s, const char *name, const struct err *why)
+static void give_up(struct serving *s, const struct err *why)
 {
+	const char *name = s->name;
 	struct err e = ERR_INIT;
 	bool unknown = why->code == ERR_DATABASE_UNKNOWN;
 	if (!unknown)
@@ -231,15 +233,17 @@ static void give_up(struct serving *s, const char *name, const struct err *why)
 	response_problem(s->r, &e);
 }
 
-static void replace_cookie(struct serving *s, const char *name)
+static void replace_cookie(struct serving *s)
 {
 	char token[JOURNAL_TOKEN_LEN];
+	bool system = s->system;
 	journal_token(s->id, &s->pos, token);
-	response_headerf(s->r, "Set-Cookie", COOKIE "=%s; Path=/v1/db/%s; HttpOnly; SameSite=Strict", token, name);
+	response_headerf(s->r, "Set-Cookie", "%s=%s; Path=/v1/db%s%s; HttpOnly; SameSite=Strict",
+		system ? COOKIE_SYSTEM : COOKIE, token, system ? "" : "/", system ? "" : s->name);
 }
 
 /* What is not the answer's business to wait for; false: answered. */
-static bool settle(struct serving *s, const char *name, const struct token *t, enum verdict verdict)
+static bool settle(struct serving *s, const struct token *t, enum verdict verdict)
 {
 	struct err e = ERR_INIT;
 	if (verdict == TOKEN_REACHED)
@@ -247,14 +251,14 @@ static bool settle(struct serving *s, const char *name, const struct token *t, e
 	if (verdict != TOKEN_LOST && pass_on(s->r, &s->view))
 		return false;
 	if (t->by_cookie && verdict != TOKEN_AHEAD)
-		replace_cookie(s, name);
+		replace_cookie(s);
 	if (t->by_cookie && verdict == TOKEN_FOREIGN)
 		return true;
 	if (verdict == TOKEN_AHEAD && (!s->view.is_master || t->epoch > s->pos.epoch))
 		err_set(&e, ERR_NOT_READY, "this node has epoch %" PRId64 ", seq %" PRId64 " and not yet the position asked for,"
 			" epoch %" PRId64 ", seq %" PRId64 "; the master cannot be asked", s->pos.epoch, s->pos.seq, t->epoch, t->seq);
 	else if (verdict == TOKEN_FOREIGN)
-		err_set(&e, ERR_POSITION_LOST, "the position is of another database; %s was dropped and made again", name);
+		err_set(&e, ERR_POSITION_LOST, "the position is of another database; %s was dropped and made again", s->name);
 	else
 		err_set(&e, ERR_POSITION_LOST, "the position asked for, epoch %" PRId64 ", seq %" PRId64
 			", is not in this history, which stands at epoch %" PRId64 ", seq %" PRId64, t->epoch, t->seq, s->pos.epoch,
@@ -281,38 +285,38 @@ static enum err_code wait_for(struct serving *s, const struct token *t, enum ver
 	return e->code;
 }
 
-bool serving_begin(struct request *r, struct serving *s)
+static bool begin(struct request *r, struct serving *s, const char *name, bool system)
 {
 	struct err e = ERR_INIT;
 	struct token t;
 	enum verdict verdict = TOKEN_REACHED;
 	char path[PATH_MAX + CATALOG_NAME_LEN + 16], text[JOURNAL_TOKEN_LEN];
-	const char *name = request_path(r, "db"), *big = request_param(r, "big");
-	*s = (struct serving){.r = r, .app = r->app};
+	const char *big = request_param(r, "big");
+	*s = (struct serving){.r = r, .app = r->app, .name = name, .system = system};
 	s->big_as_string = big && strcmp(big, "string") == 0;
 	if (big && !s->big_as_string)
 		return refuse(r, &e, ERR_BAD_REQUEST, "big can only be 'string'");
 	if (!may_answer(r, &s->app->conf, &s->view))
 		return false;
-	if (token_of(r, &t, &e) != ERR_OK) {
+	if (token_of(s, &t, &e) != ERR_OK) {
 		response_problem(r, &e);
 		return false;
 	}
-	if (!catalog_name_ok(name))
+	if (!s->system && !catalog_name_ok(name))
 		err_set(&e, ERR_DATABASE_UNKNOWN, "not a name");
 	else
 		snprintf(path, sizeof path, "%s/db/%s.db", s->app->conf.data, name);
 	if (e.code != ERR_OK || readers_take(s->app->readers, path, &s->c, &e) != ERR_OK) {
-		give_up(s, name, &e);
+		give_up(s, &e);
 		return false;
 	}
 	if (look(s, &e) == ERR_OK && judge(s, &t, &verdict, &e) == ERR_OK && verdict == TOKEN_AHEAD && !s->view.is_master)
 		wait_for(s, &t, &verdict, &e);
 	if (e.code != ERR_OK) {
 		s->broken = true;
-		give_up(s, name, &e);
+		give_up(s, &e);
 	}
-	if (e.code != ERR_OK || !settle(s, name, &t, verdict)) {
+	if (e.code != ERR_OK || !settle(s, &t, verdict)) {
 		serving_end(s);
 		return false;
 	}
@@ -322,6 +326,16 @@ bool serving_begin(struct request *r, struct serving *s)
 	s->c->cancelled = request_client_gone;
 	s->c->cancelled_arg = r;
 	return true;
+}
+
+bool serving_begin(struct request *r, struct serving *s)
+{
+	return begin(r, s, request_path(r, "db"), false);
+}
+
+bool serving_begin_system(struct request *r, struct serving *s)
+{
+	return begin(r, s, CATALOG_SYSTEM, true);
 }
 
 /* ---- the answer ---- */
@@ -404,7 +418,7 @@ void serving_fail(struct serving *s, const struct err *e)
 	bool of_the_file = e->code == ERR_IO || e->code == ERR_CORRUPT || e->code == ERR_BUSY;
 	if (of_the_file) {
 		s->broken = true;
-		log_warn("read.failed", "database=%s code=%s text=\"%s\"", request_path(s->r, "db"), err_name(e->code), e->text);
+		log_warn("read.failed", "database=%s code=%s text=\"%s\"", s->name, err_name(e->code), e->text);
 		if (s->r->stage == RESPONSE_NEW && pass_on(s->r, &s->view))
 			return;
 	}

@@ -38,6 +38,8 @@
 struct serving {
 	struct request *r;
 	struct app_read *app;
+	const char *name;                /* of the database */
+	bool system;                     /* the system database */
 	struct statefile_view view;
 	struct conn *c;                  /* a read transaction is open, the deadline runs */
 	char id[JOURNAL_ID_LEN];
@@ -54,6 +56,11 @@ bool serving_allowed(struct request *r, struct statefile_view *view);
  * Sets DDB-Seq. If false, the request has been answered and there is nothing
  * to end. */
 bool serving_begin(struct request *r, struct serving *s);
+
+/* The same for the system database, whose position a browser has in a cookie
+ * of its own, DDB-System-Seq. A DDB-Min-Seq of another database is not meant
+ * for it and does not count. */
+bool serving_begin_system(struct request *r, struct serving *s);
 
 /* Sets the headers of an answer of data. traits: what the statements behind it
  * do (AUTHZ_SAW_…); without 'now' and random() a GET gets an ETag made of

@@ -149,12 +149,29 @@ static enum route_listener cgi_listener(const struct serve *s, const struct requ
 	return health ? ROUTE_HEALTH : ROUTE_PUBLIC;
 }
 
+static const struct request_io cgi_io = {
+	.get = cgi_get, .read = cgi_read, .write = cgi_write, .cut = cgi_cut,
+};
+
+void serve_cgi_refuse(const struct err *e)
+{
+	struct request r;
+	struct err ignored = ERR_INIT;
+	bool was_cut = false;
+	struct request_io io = cgi_io;
+	io.carrier = &was_cut;
+	request_begin(&r, &io, NULL, &ignored);
+	response_problem(&r, e);
+	response_end(&r);
+	request_release(&r);
+	fflush(stdout);
+}
+
 enum err_code serve_cgi(const struct serve *s, struct err *e)
 {
 	bool was_cut = false;
-	const struct request_io io = {
-		.carrier = &was_cut, .get = cgi_get, .read = cgi_read, .write = cgi_write, .cut = cgi_cut,
-	};
+	struct request_io io = cgi_io;
+	io.carrier = &was_cut;
 	serve_one(s, cgi_listener(s, &io), &io);
 	if (fflush(stdout) != 0 || was_cut)
 		return err_set(e, ERR_IO, "the answer could not be written whole");

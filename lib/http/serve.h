@@ -48,6 +48,9 @@ void serve_stop(void);
  * a route for it. */
 enum err_code serve_cgi(const struct serve *s, struct err *e);
 
+/* Answers that request with a problem document: the program could not start. */
+void serve_cgi_refuse(const struct err *e);
+
 /* Answers one request on any carrier: parse, route, check, handle. A request
  * that must not come this way (another origin's page, a write that HAProxy
  * could repeat, a body of another type or size) is refused before its handler. What
