@@ -363,21 +363,6 @@ size_t catalog_all(struct catalog *c, struct database ***out)
 
 /* ---- as master ---- */
 
-bool catalog_name_ok(const char *name)
-{
-	size_t len = strlen(name);
-	if (len == 0 || len >= CATALOG_NAME_LEN)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		char ch = name[i];
-		bool letter = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z');
-		bool other = (ch >= '0' && ch <= '9') || ch == '_' || ch == '-';
-		if (!letter && !(other && i > 0))
-			return false;
-	}
-	return true;
-}
-
 enum err_code catalog_system_op(struct catalog *c, const json_t *op, struct journal_pos *pos, struct err *e)
 {
 	struct writer_answer a = {.results = BUF_INIT(65536)};
