@@ -3,6 +3,7 @@
 #include "lib/api/app.h"
 #include "lib/api/databases.h"
 #include "lib/api/health.h"
+#include "lib/api/pool.h"
 #include "lib/api/program.h"
 #include "lib/api/query.h"
 #include "lib/api/routes.h"
@@ -14,6 +15,7 @@ static route_handler *const handlers[ROUTE_ID_N] = {
 	[ROUTE_ID_DB_LIST] = databases_list,
 	[ROUTE_ID_QUERY_GET] = query_get,
 	[ROUTE_ID_QUERY_POST] = query_post,
+	[ROUTE_ID_POOL_PENDING] = pool_pending,
 };
 
 static void before_drain(void *arg)

@@ -4,7 +4,9 @@
 #include "lib/api/databases.h"
 #include "lib/api/execute.h"
 #include "lib/api/health.h"
+#include "lib/api/pool.h"
 #include "lib/api/program.h"
+#include "lib/api/replicate.h"
 #include "lib/api/routes.h"
 #include "lib/cluster/replica.h"
 
@@ -20,6 +22,14 @@ static route_handler *const handlers[ROUTE_ID_N] = {
 	[ROUTE_ID_DB_CREATE] = databases_put,
 	[ROUTE_ID_DB_DROP] = databases_delete,
 	[ROUTE_ID_EXECUTE] = execute_post,
+	[ROUTE_ID_POOL_ADD] = pool_add,
+	[ROUTE_ID_POOL_REMOVE] = pool_remove,
+	[ROUTE_ID_POOL_PAUSE] = pool_pause,
+	[ROUTE_ID_POOL_RESUME] = pool_resume,
+	[ROUTE_ID_POOL_RESEED] = pool_reseed,
+	[ROUTE_ID_REPLICATE] = replicate_rows,
+	[ROUTE_ID_REPLICATE_SNAPSHOT] = replicate_snapshot,
+	[ROUTE_ID_HEARTBEAT] = replicate_heartbeat,
 };
 
 static void before_drain(void *arg)

@@ -1,0 +1,115 @@
+/* The views of the pool; see pool.h. */
+#include "lib/api/app.h"
+#include "lib/api/pool.h"
+#include "lib/cluster/statefile.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BODY_MAX (16 * 1024 * 1024)
+
+static json_t *text_or_null(const char *text)
+{
+	return text && *text ? json_string(text) : json_null();
+}
+
+/* A slave of which nothing is known but that it belongs to the pool. */
+static json_t *unknown_slave(const char *name, const char *url)
+{
+	return json_pack("{s:s, s:s, s:n, s:n, s:n, s:{s:n, s:n, s:n}, s:n}", "name", name, "url", url, "state", "since",
+		"last_error", "pending", "operations", "bytes", "oldest_ms", "databases");
+}
+
+/* The pool out of this node's copy of the system database; *slaves NULL where
+ * that cannot be read. */
+static void from_catalog(const struct app_status *app, json_t **master, json_t **slaves)
+{
+	static const char sql[] = "SELECT name, url, name = (SELECT node FROM epochs ORDER BY epoch DESC LIMIT 1)"
+		" FROM nodes ORDER BY name";
+	char path[PATH_MAX + 16];
+	struct err e = ERR_INIT;
+	struct conn *c;
+	sqlite3_stmt *stmt;
+	unsigned traits;
+	*master = *slaves = NULL;
+	snprintf(path, sizeof path, "%s/db/" CATALOG_SYSTEM ".db", app->conf.data);
+	if (readers_take(app->readers, path, &c, &e) != ERR_OK)
+		return;
+	if (conn_prepare(c, sql, sizeof sql - 1, &stmt, &traits, NULL, &e) == ERR_OK) {
+		*slaves = json_array();
+		while (sqlite3_step(stmt) == SQLITE_ROW) {
+			const char *name = (const char *)sqlite3_column_text(stmt, 0);
+			const char *url = (const char *)sqlite3_column_text(stmt, 1);
+			if (sqlite3_column_int(stmt, 2) && !*master)
+				*master = json_pack("{s:s, s:s}", "name", name, "url", url);
+			else
+				json_array_append_new(*slaves, unknown_slave(name, url));
+		}
+		conn_release(c, stmt);
+	}
+	readers_give(app->readers, c, e.code != ERR_OK);
+}
+
+/* The pool as this node can tell it. known_by names the node whose view it is
+ * when that is not the active master. */
+static json_t *document(const struct app_status *app, const struct statefile_view *view)
+{
+	json_t *doc = view->known ? statefile_document(&app->conf) : NULL;
+	json_t *master, *slaves;
+	json_t *epoch = json_incref(json_object_get(doc, "epoch"));
+	if (view->is_master) {
+		master = json_pack("{s:s, s:s, s:s}", "name", app->conf.name, "url", app->conf.url, "state",
+			node_state_table[view->state].name);
+		slaves = json_incref(json_object_get(doc, "slaves"));
+	} else {
+		from_catalog(app, &master, &slaves);
+	}
+	json_t *out = json_pack("{s:o, s:o, s:o, s:o}", "epoch", epoch ? epoch : json_null(), "master",
+		master ? master : json_null(), "slaves", slaves ? slaves : json_array(), "known_by",
+		view->is_master ? json_null() : text_or_null(app->conf.name));
+	if (view->is_master)
+		json_object_set_new(out, "age_ms", json_integer(view->heartbeat_age_ms));
+	json_decref(doc);
+	return out;
+}
+
+static void answer(struct request *r, const char *part)
+{
+	const struct app_status *app = r->app;
+	struct statefile_view view;
+	statefile_view(&app->conf, &view);
+	response_header(r, "DDB-Node", app->conf.name);
+	if (!view.is_master && view.master_host[0] && !request_forwarded(r) && !request_last_resort(r)) {
+		response_forward(r, view.master_host);
+		return;
+	}
+	json_t *doc = document(app, &view);
+	if (part) {
+		json_t *all = doc;
+		doc = json_pack("{s:O}", part, json_object_get(all, part));
+		json_decref(all);
+	}
+	char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
+	struct buf body = BUF_INIT(BODY_MAX);
+	if (text)
+		buf_addf(&body, "%s\n", text);
+	else
+		body.failed = true;
+	response_header(r, "Cache-Control", "no-store");
+	response_json(r, 200, &body);
+	buf_release(&body);
+	free(text);
+	json_decref(doc);
+}
+
+void pool_get(struct request *r)
+{
+	answer(r, NULL);
+}
+
+void pool_get_slaves(struct request *r)
+{
+	answer(r, "slaves");
+}
