@@ -32,6 +32,7 @@
 #define RECEIVE_S 10                         /* seconds in which the next bytes of a request must come */
 #define SEND_S 60                            /* seconds in which nginx must take more of an answer */
 #define DRAIN_MAX (128L * 1024 * 1024)       /* bytes of an unread body that are thrown away */
+#define GRACE_MS 50                          /* at the end, for requests that nginx is just sending on kept connections */
 #define FDS_WANTED 65536
 #define FIRST_FD 3                           /* systemd's SD_LISTEN_FDS_START */
 
@@ -52,7 +53,7 @@ struct gate {
 	int thread_n;
 };
 
-static int stop_fd = -1;               /* readable once the end was asked for */
+static int stop_fd = -1;               /* a semaphore: each thread takes one once the end was asked for */
 static char stop_tag;                  /* its mark in an epoll event; the listening socket's is NULL */
 
 /* ---- libfcgi as a carrier ---- */
@@ -116,9 +117,9 @@ static bool drain(FCGX_Request *q)
 	return FCGX_GetError(q->in) == 0;
 }
 
-/* Answers one request on fd. Returns fd if the connection can carry another,
- * -1 if it is closed. */
-static int answer_on(struct gate *g, struct carrier *c, int fd)
+/* Answers one request on fd. Returns fd if the connection can and may carry
+ * another, -1 if it is closed. */
+static int answer_on(struct gate *g, struct carrier *c, int fd, bool may_keep)
 {
 	FCGX_Request *q = &c->fcgx;
 	const struct request_io io = {
@@ -127,6 +128,7 @@ static int answer_on(struct gate *g, struct carrier *c, int fd)
 	};
 	c->cut = false;
 	q->ipcFd = fd;
+	q->keepConnection = 1; /* else Accept begins by closing it, as what the last request left */
 	/* On a connection that ended or speaks nonsense libfcgi closes it and turns
 	 * to its listening socket, which is -1 here: it fails at once. */
 	if (FCGX_Accept_r(q) != 0) {
@@ -134,14 +136,14 @@ static int answer_on(struct gate *g, struct carrier *c, int fd)
 		return -1;
 	}
 	serve_one(g->serve, g->listener, &io);
-	bool keep = drain(q) && q->keepConnection && !c->cut;
+	bool keep_it = drain(q) && q->keepConnection && !c->cut && may_keep;
 	/* libfcgi would close with shutdown() and wait for nginx to do the same. All
 	 * has been read and written, so that close() loses nothing. */
 	q->keepConnection = 1;
 	FCGX_Finish_r(q);
 	fd = q->ipcFd; /* -1 when the answer could not be written */
 	q->ipcFd = -1;
-	if (fd >= 0 && !keep) {
+	if (fd >= 0 && !keep_it) {
 		close(fd);
 		fd = -1;
 	}
@@ -189,27 +191,34 @@ static void keep(struct gate *g, struct kept *k, int fd)
 	}
 }
 
-/* A new connection, -1 if another thread was quicker or there is none to get. */
+/* Watches the listening socket for one event: a connection wakes one thread,
+ * which takes it and watches again, so that another is woken only by another. */
+static bool watch(struct gate *g, int how)
+{
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = NULL};
+	return epoll_ctl(g->epoll_fd, how, g->listen_fd, &ev) == 0;
+}
+
+/* A new connection, -1 if there is none to get. */
 static int take_connection(struct gate *g)
 {
 	int fd = accept4(g->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			log_error("accept.failed", "listener=%s reason=\"%s\"", route_listener_name(g->listener),
-				strerror(errno));
-			usleep(50000); /* it stays ready; without a pause this would spin */
-		}
-		return -1;
+	if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+		log_error("accept.failed", "listener=%s reason=\"%s\"", route_listener_name(g->listener), strerror(errno));
+		usleep(50000); /* out of descriptors or memory: it stays ready, and without a pause this would spin */
 	}
+	watch(g, EPOLL_CTL_MOD);
+	if (fd < 0)
+		return -1;
 	const struct timeval receive = {.tv_sec = RECEIVE_S}, send = {.tv_sec = SEND_S};
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &receive, sizeof receive);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &send, sizeof send);
 	return fd;
 }
 
-/* One thread. It ends when the end was asked for and nothing is ready any
- * more: requests that nginx has sent on kept connections are still answered,
- * new connections wait in the socket's queue for the next process. */
+/* One thread. Once the end was asked for, it answers what still comes on kept
+ * connections, closing each after its answer, and ends when nothing came for a
+ * moment. New connections wait in the socket's queue for the next process. */
 static void *work(void *arg)
 {
 	struct gate *g = arg;
@@ -218,20 +227,21 @@ static void *work(void *arg)
 	bool stopping = false;
 	for (;;) {
 		struct epoll_event ev;
-		int n = epoll_wait(g->epoll_fd, &ev, 1, stopping ? 0 : -1);
+		int n = epoll_wait(g->epoll_fd, &ev, 1, stopping ? GRACE_MS : -1);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0 || (stopping && ev.data.ptr == &stop_tag))
+		if (n <= 0)
 			break;
 		if (ev.data.ptr == &stop_tag) {
-			stopping = true; /* once round: what was ready comes before it again */
+			eventfd_t one;
+			stopping = stopping || eventfd_read(stop_fd, &one) == 0;
 			continue;
 		}
 		struct kept *k = ev.data.ptr;
 		int fd = k ? k->fd : take_connection(g);
 		if (fd < 0)
 			continue;
-		fd = answer_on(g, &c, fd);
+		fd = answer_on(g, &c, fd, !stopping);
 		if (fd >= 0)
 			keep(g, k, fd);
 		else if (k)
@@ -312,11 +322,10 @@ static void raise_descriptors(void)
 
 static bool gate_watch(struct gate *g)
 {
-	struct epoll_event listening = {.events = EPOLLIN, .data.ptr = NULL};
 	struct epoll_event stop = {.events = EPOLLIN, .data.ptr = &stop_tag};
 	return g->epoll_fd >= 0 && fcntl(g->listen_fd, F_SETFD, FD_CLOEXEC) == 0 &&
 	       fcntl(g->listen_fd, F_SETFL, fcntl(g->listen_fd, F_GETFL) | O_NONBLOCK) == 0 &&
-	       epoll_ctl(g->epoll_fd, EPOLL_CTL_ADD, g->listen_fd, &listening) == 0 &&
+	       watch(g, EPOLL_CTL_ADD) &&
 	       epoll_ctl(g->epoll_fd, EPOLL_CTL_ADD, stop_fd, &stop) == 0;
 }
 
@@ -342,7 +351,7 @@ static enum err_code gate_open(struct gate *g, const struct serve *s, const stru
 	return ERR_OK;
 }
 
-/* Waits for the gate's threads, after stop_fd was made readable. */
+/* Waits for the gate's threads, after stop_fd was raised. */
 static void gate_close(struct gate *g)
 {
 	for (int i = 0; i < g->thread_n; i++)
@@ -376,7 +385,7 @@ enum err_code serve_fastcgi(const struct serve *s, void (*before_drain)(void *ap
 	struct gate gate[SERVE_SOCKET_MAX];
 	size_t n = 0;
 	raise_descriptors();
-	stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
 	if (stop_fd < 0 || FCGX_Init() != 0)
 		return err_set(e, ERR_IO, "cannot prepare FastCGI: %s", strerror(errno));
 	if (open_gates(s, gate, &n, e) == ERR_OK) {
@@ -389,9 +398,12 @@ enum err_code serve_fastcgi(const struct serve *s, void (*before_drain)(void *ap
 		sigwait(&ends, &sig);
 		log_info("serve.ends", "signal=%d", sig);
 	}
-	for (size_t i = 0; i < n; i++)
+	eventfd_t threads = 0;
+	for (size_t i = 0; i < n; i++) {
 		epoll_ctl(gate[i].epoll_fd, EPOLL_CTL_DEL, gate[i].listen_fd, NULL);
-	eventfd_write(stop_fd, 1);
+		threads += (eventfd_t)gate[i].thread_n;
+	}
+	eventfd_write(stop_fd, threads);
 	if (before_drain)
 		before_drain(s->app);
 	for (size_t i = 0; i < n; i++)
