@@ -130,10 +130,10 @@ const unknown = listNodes({ epoch: null, master: { name: "n1", url: null }, slav
 is(unknown.map((n) => [n.state, n.since, n.epoch, n.lag, n.pending?.operations ?? null, n.positions]),
   [[null, null, null, null, null, null], [null, null, null, null, null, null]], "nothing known is null, never 0");
 const known = listNodes({ epoch: 1, master: { name: "n1" }, slaves: [{ name: "n2", state: "ready",
-  pending: { operations: 0, bytes: 0, oldest_ms: null }, databases: { b: { epoch: 1, seq: 2, lag: 0 }, a: { epoch: 1, seq: 5, lag: 3 } } }] },
+  pending: { operations: 0, bytes: 0, oldest_ms: null }, databases: { _ddb: { epoch: 1, seq: 9, lag: 0 }, b: { epoch: 1, seq: 2, lag: 0 }, a: { epoch: 1, seq: 5, lag: 3 } } }] },
 { node: "n1", role: "master", state: "master", since: "2026-01-01T00:00:00Z", databases: { a: { epoch: 1, seq: 8 } } });
 is(known.map((n) => [n.name, n.state, n.lag]), [["n1", "master", null], ["n2", "ready", 3]], "the largest lag counts");
-is(known[1].positions.map((p) => p.db), ["a", "b"], "databases in the order of their names");
+is(known[1].positions.map((p) => p.db), ["a", "b", "_ddb"], "databases in the order of their names, the system's last");
 is(listNodes({ epoch: 1, master: { name: "n1" }, slaves: [] }, { node: "n3", state: "ready" })[0].state, null,
   "another node's own state is not taken for the master's");
 

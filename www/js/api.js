@@ -82,23 +82,21 @@ function parse(text, response) {
 }
 
 /** A call whose answer comes from a database: tells the page which node gave it. */
-async function read(method, url, options) {
+async function read(method, url, options = {}) {
   const started = performance.now();
   const { data, node } = await call(method, url, { ...options, isRead: true });
   const { epoch = null, seq = null, ms = performance.now() - started } = data ?? {};
-  traffic.dispatchEvent(new CustomEvent("read", { detail: { node, db: options.scope, epoch, seq, ms } }));
+  traffic.dispatchEvent(new CustomEvent("read", { detail: { node, db: options.scope ?? null, epoch, seq, ms } }));
   return data;
 }
 
 const change = async (method, url, options) => (await call(method, url, { ...options, isRead: false })).data;
 
-// The list of databases lives in the system database; its position is kept under this name.
-const SYSTEM = "_ddb";
-
-export const listDatabases = () => read("GET", "/v1/db", { scope: SYSTEM });
-export const createDatabase = (db) => change("PUT", dbPath(db), { scope: SYSTEM });
+// Which databases there are stands in the system database; a cookie carries how far this browser has changed that.
+export const listDatabases = () => read("GET", "/v1/db");
+export const createDatabase = (db) => change("PUT", dbPath(db), { scope: db });
 export const dropDatabase = async (db) => {
-  const answer = await change("DELETE", dbPath(db), { scope: SYSTEM });
+  const answer = await change("DELETE", dbPath(db));
   positions.forget(db);
   return answer;
 };

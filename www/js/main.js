@@ -43,7 +43,7 @@ function showRoute(isFirst) {
 }
 
 traffic.addEventListener("read", ({ detail: { node, db, epoch, seq, ms } }) => {
-  const where = epoch === null ? "" : ` · ${db} at ${epoch}.${format.count(seq)}`;
+  const where = epoch === null || db === null ? "" : ` · ${db} at ${epoch}.${format.count(seq)}`;
   setText(document.getElementById("last-read"), `Last read: ${node ?? format.unknown}${where} · ${format.duration(ms)}`);
 });
 

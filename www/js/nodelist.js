@@ -62,7 +62,14 @@ function positionsOf(databases, { isMaster }) {
   if (!databases) return null;
   return Object.entries(databases).map(([db, p]) => ({
     db, epoch: p?.epoch ?? null, seq: p?.seq ?? null, lag: isMaster ? 0 : p?.lag ?? null,
-  })).sort((a, b) => (a.db < b.db ? -1 : 1));
+  })).sort(byName);
+}
+
+// The system database (_ddb) after those that people made.
+function byName(a, b) {
+  const [systemA, systemB] = [a.db.startsWith("_"), b.db.startsWith("_")];
+  if (systemA !== systemB) return systemA ? 1 : -1;
+  return a.db < b.db ? -1 : 1;
 }
 
 // One unknown makes the highest unknown: it could be the higher one.

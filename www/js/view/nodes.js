@@ -37,15 +37,20 @@ function follow(element, update) {
 
 /** How fresh the pool's data is: {stale, text}. */
 function freshness() {
-  const { pool } = live();
-  const age = pool.age();
-  if (age === null) {
-    return pool.state.error ? { stale: true, text: `No answer yet: ${pool.state.error.title}` } : { stale: false, text: "Asking …" };
+  const { state } = live().pool;
+  const sinceAnswer = live().pool.age();
+  if (sinceAnswer === null) {
+    return state.error ? { stale: true, text: `No answer yet: ${state.error.title}` } : { stale: false, text: "Asking …" };
   }
-  const by = pool.state.node ? ` by ${pool.state.node}` : "";
-  if (age <= STALE_AFTER_MS) return { stale: false, text: `Live, told${by}` };
-  const why = pool.state.error ? ` · ${pool.state.error.title}` : "";
-  return { stale: true, text: `Updated ${format.duration(Math.floor(age / 1000) * 1000)} ago${by}${why}` };
+  const by = state.node ? ` by ${state.node}` : "";
+  // A master that hangs is asked in vain: its status program answers with what it last said, and how old that is.
+  const age = sinceAnswer + Math.max(state.data.age_ms ?? 0, 0);
+  if (age > STALE_AFTER_MS) {
+    const why = state.error ? ` · ${state.error.title}` : "";
+    return { stale: true, text: `Updated ${format.duration(Math.floor(age / 1000) * 1000)} ago${by}${why}` };
+  }
+  if (state.data.known_by) return { stale: true, text: `The master does not answer; told by ${state.data.known_by}` };
+  return { stale: false, text: `Live, told${by}` };
 }
 
 function badge() {
