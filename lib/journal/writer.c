@@ -7,6 +7,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -426,7 +427,7 @@ enum err_code writer_open(struct writer **out, const char *path, const struct co
 	if (events)
 		w->events = *events;
 	w->last = &w->first;
-	strncpy(w->path, path, sizeof w->path - 1);
+	snprintf(w->path, sizeof w->path, "%s", path);
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->wake, NULL);
 	if (connect(w, e) == ERR_OK) {
