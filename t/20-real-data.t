@@ -60,7 +60,7 @@ subtest 'packages' => sub {
 };
 
 subtest 'unicode' => sub {
-	my $said = `$^X $FindBin::Bin/data/load-unicode -q $c->{url} 2>&1`;
+	my $said = `$^X $FindBin::Bin/data/load-unicode $c->{url} 2>&1`;
 	is($?, 0, 'loaded through HAProxy') or diag($said);
 	my %want;
 	my $n = unicode_characters(sub ($u) { $want{ $u->{code} } = $u; 1 });

@@ -159,7 +159,7 @@ subtest 'bytes that are hardly HTTP' => sub {
 		[ 'a bad escape' => "GET /v1/db/%zz/tables HTTP/1.1\r\nHost: x\r\n\r\n" ], [ 'TRACE' => "TRACE /v1/db HTTP/1.1\r\nHost: x\r\n\r\n" ], [ 'an unknown method' => "FROB $X HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n" ],
 		[ 'no Host' => "POST $X HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 23\r\n\r\n{\"sql\":\"delete from t\"}" ], [ 'a Host of elsewhere' => "POST $X HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://other.example\r\nContent-Type: application/json\r\nContent-Length: 23\r\n\r\n{\"sql\":\"delete from t\"}" ],
 	);
-	for my $where (undef, 'n1', 'n2') {
+	for my $where (undef, $c->nodes) {
 		for (@raw) {
 			my ($name, $bytes) = @$_;
 			my $r = DDB::Client->new($c->url($where), timeout => 5, keep => 0)->request(GET => '/', raw => $bytes);
@@ -168,7 +168,7 @@ subtest 'bytes that are hardly HTTP' => sub {
 		}
 	}
 	# A body that never comes whole: the connection is closed in the middle.
-	for my $where ($c->url, $c->url('n1'), $c->url('n2')) {
+	for my $where ($c->url, map { $c->url($_) } $c->nodes) {
 		for (1 .. 10) {
 			my $h = DDB::Client->new($where, timeout => 0.05, keep => 0);
 			$h->request(POST => $X, raw => "POST $X HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"sql\":\"delete from t\"");
