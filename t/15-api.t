@@ -153,19 +153,6 @@ subtest 'execute and query' => sub {
 	is("$w->{status} $w->{headers}{'ddb-node'}", '200 n1', 'a write at a slave reaches the master');
 };
 
-subtest 'idempotency' => sub {
-	my %key = (headers => { 'Idempotency-Key' => 'order-1' });
-	my $one = $c->post('/v1/db/shop/execute', { sql => q{insert into item(name) values('once') returning id} }, %key);
-	my $two = $c->post('/v1/db/shop/execute', { sql => q{insert into item(name) values('once') returning id} }, %key);
-	is($one->{status}, 200, 'a write with a key') or diag($one->{body});
-	is_deeply([ $two->{status}, $two->{json}->@{qw(results seq)} ], [ 200, $one->{json}->@{qw(results seq)} ],
-		'its repeat gives the first answer');
-	is($c->one('shop', q{select count(*) from item where name = 'once'}), 1, 'and is not done twice');
-	my $other = $c->post('/v1/db/shop/execute', { sql => 'delete from item' }, %key);
-	ok($other->{status} >= 400 && $other->{status} < 500, "another request under the same key is refused: $other->{status}");
-	$c->execute('shop', q{delete from item where name in ('once', 'via slave')});
-};
-
 subtest 'tables' => sub {
 	$c->execute('shop', [ 'create table pair(a text, b text, n integer, primary key(a, b)) without rowid',
 		'create table heap(x, y)', 'create index item_name on item(name)', 'create unique index item_pq on item(price, qty) where qty > 5',

@@ -48,7 +48,7 @@ subtest 'packages' => sub {
 		$answer{$node} = join ' ', map { $_->[0] } $r->{json}{rows}->@*;
 	}
 	is($answer{$_}, $answer{n1}, "full text at $_ as at the master") for $c->slaves;
-	like(" $answer{n1} ", qr/ (?:postgresql\S*|mysql\S*|mariadb\S*|sqlite\S*|firebird\S*|sql\S*) /, 'finds what it should');
+	like(" $answer{n1} ", qr/ \S*sql\S* /, "finds what it should");
 	my ($packed) = sqlite($c->file('n2', 'packages'), 'select count(*) from package where packed is not round(kib*1024.0/nullif(bytes,0),2)');
 	is($packed, 0, 'the generated column holds what it says, on a slave');
 	# The index follows its table.

@@ -125,6 +125,10 @@ my @case = (
 		ok($r->{status} == 200 || $r->{status} == 400, "DELETE … LIMIT: $r->{status}");
 		run($db, 'update t set v = 50 where id in (select id from t order by v desc limit 3)');
 	} ],
+	[ header => sub ($db) {
+		run($db, 'create table t(a)', 'pragma user_version = 77', 'pragma application_id = 5', 'insert into t values(1)');
+		is_deeply($c->query($db, 'pragma user_version'), [ [77] ], 'user_version is part of the content');
+	} ],
 	[ views => sub ($db) {
 		run($db, 'create table t(a, b)', 'create view v as select a, sum(b) s from t group by a', q{create trigger vi instead of insert on v begin insert into t values(new.a, new.s); end},
 			q{create trigger vd instead of delete on v begin delete from t where a = old.a; end}, 'insert into v values(1,2),(1,3),(2,5)', 'delete from v where a = 2',
@@ -134,7 +138,7 @@ my @case = (
 	[ refused => sub ($db) {
 		run($db, 'create table t(a unique)', 'insert into t values(1)');
 		for my $sql ('create temp table x(a)', 'create temp view x as select 1', 'create temp trigger x after insert on t begin select 1; end', q{attach ':memory:' as y}, 'begin',
-			'commit', 'rollback', 'savepoint s', 'vacuum', 'pragma journal_mode=delete', 'pragma writable_schema=on', 'create table ddb_x(a)', 'drop table ddb_journal',
+			'commit', 'rollback', 'savepoint s', 'vacuum', 'pragma journal_mode=delete', 'pragma writable_schema=on', 'pragma recursive_triggers=on', 'create table ddb_x(a)', 'drop table ddb_journal',
 			'alter table t rename to ddb_t', 'insert into t select sqlite_version()', 'update sqlite_schema set sql = null', 'insert into temp.sqlite_schema values(1,1,1,1,1)') {
 			my $r = $c->post("/v1/db/$db/execute", { statements => [ 'insert into t values(2)', $sql ] });
 			ok($r->{status} >= 400 && $r->{status} < 500, "$sql: refused with $r->{status}") or diag($r->{body});

@@ -1,6 +1,5 @@
 #!/usr/bin/perl
-# A write happens once or not at all: HAProxy and nginx replay none, whatever goes wrong; what a client repeats under an
-# Idempotency-Key is done once.
+# A write happens once or not at all: HAProxy and nginx replay none, whatever goes wrong.
 use v5.36;
 use FindBin;
 use lib "$FindBin::Bin/lib";
@@ -77,31 +76,6 @@ subtest 'the same at a slave, which passes writes on' => sub {
 	is(scalar(grep { $_->[4] eq 'acked' && !$there{ $_->[1] } } @w), 0, 'none that was acknowledged is missing');
 	my @there = grep { $_->[4] eq 'refused' && $there{ $_->[1] } } @w;
 	is(scalar(@there), 0, 'none that was refused took place') or diag($there[0][7]);
-};
-
-subtest 'an Idempotency-Key is kept across a kill' => sub {
-	my $load = DDB::Load->new(dir => fresh('keyed'), url => $c->url);
-	$load->start(8, sub ($w) {
-		# Repeats each until it has a clear answer.
-		my $word = "keyed-$w->{id}-$w->{turn}";
-		my $r;
-		for (1 .. 200) {
-			$r = $w->{http}->request(POST => "/v1/db/$db/execute", body => insert($word), headers => { 'Idempotency-Key' => $word });
-			last if $r->{status} && $r->{status} < 500;
-			select undef, undef, undef, 0.05;
-		}
-		$w->{note}->($word, $r->{status}, $r->{status} == 200 ? '' : DDB::Load::wrong($r));
-		return 1;
-	});
-	for (1 .. $c->long_or(15, 3)) {
-		$c->watch(0.5);
-		$c->wait_respawn('n1', 'write', $c->kill_program('n1', 'write'));
-	}
-	$load->stop;
-	my @w = $load->records;
-	is(scalar(grep { $_->[1] != 200 } @w), 0, 'all ' . @w . ' were acknowledged in the end') or diag((grep { $_->[1] != 200 } @w)[0][2]);
-	is(count_of('keyed-*'), scalar @w, 'and each is there once');
-	is_deeply([ doubled() ], [], 'none twice');
 };
 
 subtest 'ways by which a write must not come' => sub {

@@ -81,7 +81,7 @@ sub dump_copy ($file, $to) {
 		 where m.type='table' and m.name not like 'ddb\_%' escape '\'
 		 group by m.name order by m.name;
 		SQL
-	my $script = "begin;\n.print schema\n"
+	my $script = "begin;\n.print header\nselect '  '||user_version from pragma_user_version;\nselect '  '||application_id from pragma_application_id;\n.print schema\n"
 		. "select '  '||type||'|'||name||'|'||tbl_name||'|'||coalesce(hex(sql),'') from sqlite_schema order by type, name;\n";
 	my @fts;
 	for (@line) {
