@@ -122,7 +122,7 @@ subtest 'execute and query' => sub {
 	for my $at ([], map { [ node => $_ ] } $c->nodes) {
 		my $q = $c->post('/v1/db/shop/query', { sql => 'select name, price from item where price < ? order by id', params => [1] },
 			@$at, headers => { 'DDB-Min-Seq' => $c->{position}{shop} });
-		is($q->{status}, 200, 'query' . (@$at ? " at $at->[1]" : ''));
+		is($q->{status}, 200, 'query' . (@$at ? " at $at->[1]" : '')) or diag($q->{body});
 		is_deeply([ $q->{json}->@{qw(columns types rows)} ], [ [qw(name price)], [qw(TEXT REAL)], [ [ 'nut', 0.1 ], [ 'bolt', 0.2 ] ] ],
 			'columns, types, rows');
 		is($q->{json}{seq}, $seq + 1, 'read our own write');
