@@ -11,38 +11,51 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-/* One of our own statements, prepared (from the cache) as AUTHZ_INTERNAL. */
-static enum err_code own(struct conn *c, const char *sql, sqlite3_stmt **stmt, struct err *e)
+/* One of our own statements, prepared (from the cache) as AUTHZ_INTERNAL. The
+ * mode lasts until disown(): a step prepares the statement anew when the
+ * schema has changed, and must be allowed to. */
+struct own {
+	sqlite3_stmt *stmt;
+	enum authz_mode mode;    /* the one before */
+};
+
+static enum err_code own(struct conn *c, const char *sql, struct own *o, struct err *e)
 {
 	unsigned traits;
-	enum authz_mode mode = c->authz.mode;
+	o->mode = c->authz.mode;
 	c->authz.mode = AUTHZ_INTERNAL;
-	conn_prepare(c, sql, strlen(sql), stmt, &traits, NULL, e);
-	c->authz.mode = mode;
+	if (conn_prepare(c, sql, strlen(sql), &o->stmt, &traits, NULL, e) != ERR_OK)
+		c->authz.mode = o->mode;
 	return e->code;
 }
 
-/* Runs a statement that gives no row, and releases it. */
-static enum err_code finish(struct conn *c, sqlite3_stmt *stmt, struct err *e)
+static void disown(struct conn *c, struct own *o)
 {
-	int rc = sqlite3_step(stmt);
+	conn_release(c, o->stmt);
+	c->authz.mode = o->mode;
+}
+
+/* Runs a statement that gives no row, and releases it. */
+static enum err_code finish(struct conn *c, struct own *o, struct err *e)
+{
+	int rc = sqlite3_step(o->stmt);
 	if (rc != SQLITE_DONE)
 		conn_error(c, rc, e);
-	conn_release(c, stmt);
+	disown(c, o);
 	return e->code;
 }
 
 static enum err_code set_meta(struct conn *c, const char *name, const char *text, int64_t number, struct err *e)
 {
-	sqlite3_stmt *stmt;
-	if (own(c, "INSERT INTO ddb_meta(name, value) VALUES(?, ?)", &stmt, e) != ERR_OK)
+	struct own o;
+	if (own(c, "INSERT INTO ddb_meta(name, value) VALUES(?, ?)", &o, e) != ERR_OK)
 		return e->code;
-	sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
+	sqlite3_bind_text(o.stmt, 1, name, -1, SQLITE_STATIC);
 	if (text)
-		sqlite3_bind_text(stmt, 2, text, -1, SQLITE_STATIC);
+		sqlite3_bind_text(o.stmt, 2, text, -1, SQLITE_STATIC);
 	else
-		sqlite3_bind_int64(stmt, 2, number);
-	return finish(c, stmt, e);
+		sqlite3_bind_int64(o.stmt, 2, number);
+	return finish(c, &o, e);
 }
 
 enum err_code journal_create(struct conn *c, const char *id, const char *name, struct err *e)
@@ -97,23 +110,23 @@ static void column_pos(sqlite3_stmt *stmt, struct journal_pos *pos)
 static enum err_code read_pos(struct conn *c, const char *sql, int64_t seq, struct journal_pos *pos, int64_t *at_ms,
 	struct err *e)
 {
-	sqlite3_stmt *stmt;
+	struct own o;
 	memset(pos, 0, sizeof *pos);
 	if (at_ms)
 		*at_ms = 0;
-	if (own(c, sql, &stmt, e) != ERR_OK)
+	if (own(c, sql, &o, e) != ERR_OK)
 		return e->code;
-	if (sqlite3_bind_parameter_count(stmt))
-		sqlite3_bind_int64(stmt, 1, seq);
-	int rc = sqlite3_step(stmt);
+	if (sqlite3_bind_parameter_count(o.stmt))
+		sqlite3_bind_int64(o.stmt, 1, seq);
+	int rc = sqlite3_step(o.stmt);
 	if (rc == SQLITE_ROW) {
-		column_pos(stmt, pos);
+		column_pos(o.stmt, pos);
 		if (at_ms)
-			*at_ms = sqlite3_column_int64(stmt, 3);
+			*at_ms = sqlite3_column_int64(o.stmt, 3);
 	} else if (rc != SQLITE_DONE) {
 		conn_error(c, rc, e);
 	}
-	conn_release(c, stmt);
+	disown(c, &o);
 	return e->code;
 }
 
@@ -168,38 +181,38 @@ void journal_chain(const unsigned char prev[JOURNAL_HASH_LEN], struct journal_ro
 
 enum err_code journal_append(struct conn *c, const struct journal_row *row, struct err *e)
 {
-	sqlite3_stmt *stmt;
+	struct own o;
 	if (own(c, "INSERT INTO ddb_journal(seq, epoch, at_ms, seed, kind, body, changes, hash)"
-		   " VALUES(?, ?, ?, ?, ?, ?, ?, ?)", &stmt, e) != ERR_OK)
+		   " VALUES(?, ?, ?, ?, ?, ?, ?, ?)", &o, e) != ERR_OK)
 		return e->code;
-	sqlite3_bind_int64(stmt, 1, row->pos.seq);
-	sqlite3_bind_int64(stmt, 2, row->pos.epoch);
-	sqlite3_bind_int64(stmt, 3, row->at_ms);
-	sqlite3_bind_int64(stmt, 4, row->seed);
-	sqlite3_bind_text(stmt, 5, row->kind, -1, SQLITE_STATIC);
-	sqlite3_bind_text64(stmt, 6, row->body, row->body_len, SQLITE_STATIC, SQLITE_UTF8);
-	sqlite3_bind_int64(stmt, 7, row->changes);
-	sqlite3_bind_blob(stmt, 8, row->pos.hash, JOURNAL_HASH_LEN, SQLITE_STATIC);
-	return finish(c, stmt, e);
+	sqlite3_bind_int64(o.stmt, 1, row->pos.seq);
+	sqlite3_bind_int64(o.stmt, 2, row->pos.epoch);
+	sqlite3_bind_int64(o.stmt, 3, row->at_ms);
+	sqlite3_bind_int64(o.stmt, 4, row->seed);
+	sqlite3_bind_text(o.stmt, 5, row->kind, -1, SQLITE_STATIC);
+	sqlite3_bind_text64(o.stmt, 6, row->body, row->body_len, SQLITE_STATIC, SQLITE_UTF8);
+	sqlite3_bind_int64(o.stmt, 7, row->changes);
+	sqlite3_bind_blob(o.stmt, 8, row->pos.hash, JOURNAL_HASH_LEN, SQLITE_STATIC);
+	return finish(c, &o, e);
 }
 
 enum err_code journal_each(struct conn *c, int64_t after, int64_t most,
 	bool (*take)(void *arg, const struct journal_row *row), void *arg, struct err *e)
 {
-	sqlite3_stmt *stmt;
+	struct own o;
 	if (own(c, "SELECT seq, epoch, hash, at_ms, seed, changes, kind, body FROM ddb_journal"
-		   " WHERE seq > ? ORDER BY seq LIMIT ?", &stmt, e) != ERR_OK)
+		   " WHERE seq > ? ORDER BY seq LIMIT ?", &o, e) != ERR_OK)
 		return e->code;
-	sqlite3_bind_int64(stmt, 1, after);
-	sqlite3_bind_int64(stmt, 2, most);
+	sqlite3_bind_int64(o.stmt, 1, after);
+	sqlite3_bind_int64(o.stmt, 2, most);
 	int rc;
-	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-		struct journal_row row = {.at_ms = sqlite3_column_int64(stmt, 3), .seed = sqlite3_column_int64(stmt, 4),
-			.changes = sqlite3_column_int64(stmt, 5)};
-		column_pos(stmt, &row.pos);
-		row.kind = (const char *)sqlite3_column_text(stmt, 6);
-		row.body = (const char *)sqlite3_column_text(stmt, 7);
-		row.body_len = (size_t)sqlite3_column_bytes(stmt, 7);
+	while ((rc = sqlite3_step(o.stmt)) == SQLITE_ROW) {
+		struct journal_row row = {.at_ms = sqlite3_column_int64(o.stmt, 3), .seed = sqlite3_column_int64(o.stmt, 4),
+			.changes = sqlite3_column_int64(o.stmt, 5)};
+		column_pos(o.stmt, &row.pos);
+		row.kind = (const char *)sqlite3_column_text(o.stmt, 6);
+		row.body = (const char *)sqlite3_column_text(o.stmt, 7);
+		row.body_len = (size_t)sqlite3_column_bytes(o.stmt, 7);
 		if (!row.kind || !row.body) {
 			err_set(e, ERR_NOMEM, "no memory for a journal row");
 			break;
@@ -209,30 +222,30 @@ enum err_code journal_each(struct conn *c, int64_t after, int64_t most,
 	}
 	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
 		conn_error(c, rc, e);
-	conn_release(c, stmt);
+	disown(c, &o);
 	return e->code;
 }
 
 enum err_code journal_pending(struct conn *c, int64_t after, int64_t most, int64_t *rows, int64_t *bytes,
 	int64_t *oldest_at_ms, struct err *e)
 {
-	sqlite3_stmt *stmt;
+	struct own o;
 	*rows = *bytes = *oldest_at_ms = 0;
 	if (own(c, "SELECT count(*), coalesce(sum(octets), 0), coalesce(min(at_ms), 0) FROM (SELECT"
 		   " length(CAST(body AS BLOB)) AS octets, at_ms FROM ddb_journal WHERE seq > ? ORDER BY seq LIMIT ?)",
-		    &stmt, e) != ERR_OK)
+		    &o, e) != ERR_OK)
 		return e->code;
-	sqlite3_bind_int64(stmt, 1, after);
-	sqlite3_bind_int64(stmt, 2, most);
-	int rc = sqlite3_step(stmt);
+	sqlite3_bind_int64(o.stmt, 1, after);
+	sqlite3_bind_int64(o.stmt, 2, most);
+	int rc = sqlite3_step(o.stmt);
 	if (rc == SQLITE_ROW) {
-		*rows = sqlite3_column_int64(stmt, 0);
-		*bytes = sqlite3_column_int64(stmt, 1);
-		*oldest_at_ms = sqlite3_column_int64(stmt, 2);
+		*rows = sqlite3_column_int64(o.stmt, 0);
+		*bytes = sqlite3_column_int64(o.stmt, 1);
+		*oldest_at_ms = sqlite3_column_int64(o.stmt, 2);
 	} else {
 		conn_error(c, rc, e);
 	}
-	conn_release(c, stmt);
+	disown(c, &o);
 	return e->code;
 }
 

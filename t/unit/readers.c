@@ -1,4 +1,5 @@
 /* lib/sql/readers: connections are reused, and follow the file of their name. */
+#include "lib/journal/journal.h"
 #include "lib/sql/readers.h"
 #include "t/tap.h"
 
@@ -38,6 +39,29 @@ static int64_t value_of(struct conn *c)
 	struct err e = ERR_INIT;
 	conn_int(c, "SELECT a FROM t", -2, &v, &e);
 	return v;
+}
+
+/* Our own statement is kept prepared on a connection of AUTHZ_QUERY; when the
+ * schema changes, SQLite prepares it anew in the middle of a step. */
+static void schema_change(struct readers *r)
+{
+	struct err e = ERR_INIT;
+	struct conn w, *a;
+	struct journal_pos head;
+	char at[120];
+	snprintf(at, sizeof at, "%s/journal.db", dir);
+	ok(conn_open(&w, at, CONN_CREATE, 256, &e) == ERR_OK &&
+			journal_create(&w, "0123456789abcdef0123456789abcdef", "j", &e) == ERR_OK, "a database with a journal");
+	ok(readers_take(r, at, &a, &e) == ERR_OK && journal_head(a, &head, &e) == ERR_OK, "its head is read");
+	ok(a->authz.mode == AUTHZ_QUERY, "and the connection is in query mode again");
+	ok(conn_exec(&w, "CREATE TABLE t(a)", &e) == ERR_OK, "the schema changes");
+	ok(journal_head(a, &head, &e) == ERR_OK, "the head is read again: %s", e.text);
+	readers_give(r, a, false);
+	conn_close(&w);
+	char gone[120];
+	snprintf(gone, sizeof gone, "%s/gone-journal", dir);
+	move(at, gone);
+	move("/nonexistent", gone);
 }
 
 int main(void)
@@ -88,6 +112,7 @@ int main(void)
 	ok(readers_take(r, path, &a, &e) == ERR_OK && value_of(a) == 3, "more than the most idle ones may be given back");
 	ok(conn_exec(a, "INSERT INTO t VALUES(4)", &e) == ERR_NOT_READ_ONLY, "a reader cannot write");
 	readers_give(r, a, false);
+	schema_change(r);
 	readers_free(r);
 
 	snprintf(other, sizeof other, "%s/gone", dir);
