@@ -248,7 +248,7 @@ void response_problem(struct request *r, const struct err *e)
 	}
 	if (head_too_long(r))
 		buf_reset(&r->head);
-	static const char *const drop[] = {"Content-Type", "Set-Cookie", "Cache-Control", "ETag", "Last-Modified",
+	static const char *const drop[] = {"Content-Type", "Cache-Control", "ETag", "Last-Modified",
 		"Location", "X-Accel-Redirect", "X-DDB-Master"};
 	for (size_t i = 0; i < sizeof drop / sizeof *drop; i++)
 		head_drop(r, drop[i]);
