@@ -7,6 +7,8 @@
 #include "lib/api/program.h"
 #include "lib/api/query.h"
 #include "lib/api/routes.h"
+#include "lib/api/rows.h"
+#include "lib/api/tables.h"
 
 #define IDLE_PER_THREAD 2   /* connections kept open: a few databases are in use at a time */
 
@@ -15,6 +17,10 @@ static route_handler *const handlers[ROUTE_ID_N] = {
 	[ROUTE_ID_DB_LIST] = databases_list,
 	[ROUTE_ID_QUERY_GET] = query_get,
 	[ROUTE_ID_QUERY_POST] = query_post,
+	[ROUTE_ID_TABLE_LIST] = tables_list,
+	[ROUTE_ID_TABLE_GET] = tables_describe,
+	[ROUTE_ID_ROWS_GET] = rows_list,
+	[ROUTE_ID_ROW_GET] = rows_get,
 	[ROUTE_ID_POOL_PENDING] = pool_pending,
 };
 

@@ -242,19 +242,22 @@ static void replace_cookie(struct serving *s)
 		system ? COOKIE_SYSTEM : COOKIE, token, system ? "" : "/", system ? "" : s->name);
 }
 
-/* What is not the answer's business to wait for; false: answered. */
+/* What to do about a position that is not reached; false: answered. */
 static bool settle(struct serving *s, const struct token *t, enum verdict verdict)
 {
 	struct err e = ERR_INIT;
 	if (verdict == TOKEN_REACHED)
 		return true;
+	/* The master of a reign has all of it. */
+	if (verdict == TOKEN_AHEAD && s->view.is_master && t->epoch == s->pos.epoch)
+		verdict = TOKEN_LOST;
 	if (verdict != TOKEN_LOST && pass_on(s->r, &s->view))
 		return false;
 	if (t->by_cookie && verdict != TOKEN_AHEAD)
 		replace_cookie(s);
 	if (t->by_cookie && verdict == TOKEN_FOREIGN)
 		return true;
-	if (verdict == TOKEN_AHEAD && (!s->view.is_master || t->epoch > s->pos.epoch))
+	if (verdict == TOKEN_AHEAD)
 		err_set(&e, ERR_NOT_READY, "this node has epoch %" PRId64 ", seq %" PRId64 " and not yet the position asked for,"
 			" epoch %" PRId64 ", seq %" PRId64 "; the master cannot be asked", s->pos.epoch, s->pos.seq, t->epoch, t->seq);
 	else if (verdict == TOKEN_FOREIGN)

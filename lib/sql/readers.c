@@ -11,6 +11,8 @@ struct reader {
 	struct conn conn;
 	dev_t device;
 	ino_t inode;
+	void *place;
+	void (*release)(void *place);
 	struct reader *next;
 };
 
@@ -37,6 +39,8 @@ static void discard(struct reader *list)
 	while (list) {
 		struct reader *next = list->next;
 		conn_close(&list->conn);
+		if (list->place)
+			list->release(list->place);
 		free(list);
 		list = next;
 	}
@@ -162,4 +166,11 @@ void readers_give(struct readers *r, struct conn *c, bool broken)
 	}
 	pthread_mutex_unlock(&r->lock);
 	discard(surplus);
+}
+
+void **readers_place(struct conn *c, void (*release)(void *))
+{
+	struct reader *one = (struct reader *)c;
+	one->release = release;
+	return &one->place;
 }

@@ -19,4 +19,8 @@ enum err_code readers_take(struct readers *r, const char *path, struct conn **ou
 /* Gives it back; an open transaction is ended, the deadline taken off. broken: close it. */
 void readers_give(struct readers *r, struct conn *c, bool broken);
 
+/* A place beside a connection from readers_take() for what its user derives
+ * from the file; NULL at first. When the connection closes, release gets what is there. */
+void **readers_place(struct conn *c, void (*release)(void *));
+
 #endif

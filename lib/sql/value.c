@@ -57,25 +57,30 @@ void value_add_row(struct buf *b, sqlite3_stmt *stmt, bool big_as_string)
 	buf_add_char(b, ']');
 }
 
+void value_add_clean(struct buf *b, const char *text, size_t len)
+{
+	if (jsonw_utf8_ok(text, len)) {
+		buf_add(b, text, len);
+		return;
+	}
+	for (size_t i = 0; i < len;) {
+		size_t n = 1;
+		while (n < 4 && i + n < len && !jsonw_utf8_ok(text + i, n))
+			n++;
+		bool good = jsonw_utf8_ok(text + i, n);
+		buf_add(b, good ? text + i : "\xef\xbf\xbd", good ? n : 3);
+		i += good ? n : 1;
+	}
+}
+
 void value_add_name(struct buf *b, const char *name)
 {
-	static const char instead[] = "\xef\xbf\xbd";
 	if (!name || jsonw_utf8_ok(name, strlen(name))) {
 		jsonw_str(b, name);
 		return;
 	}
 	struct buf clean = BUF_INIT(3 * strlen(name));
-	while (*name) {
-		size_t len = 1;
-		while (len < 4 && name[len] && !jsonw_utf8_ok(name, len))
-			len++;
-		bool good = jsonw_utf8_ok(name, len);
-		if (good)
-			buf_add(&clean, name, len);
-		else
-			buf_add(&clean, instead, 3);
-		name += good ? len : 1;
-	}
+	value_add_clean(&clean, name, strlen(name));
 	jsonw_string(b, clean.data ? clean.data : "", clean.len);
 	b->failed |= clean.failed;
 	buf_release(&clean);

@@ -20,6 +20,9 @@ void value_add_row(struct buf *b, sqlite3_stmt *stmt, bool big_as_string);
 void value_add_names(struct buf *b, sqlite3_stmt *stmt);
 void value_add_types(struct buf *b, sqlite3_stmt *stmt);
 
+/* Adds text as it is, bytes that are not UTF-8 replaced by U+FFFD. */
+void value_add_clean(struct buf *b, const char *text, size_t len);
+
 /* Adds a name or another text of the schema as a JSON string (NULL: null);
  * bytes that are not UTF-8 come out as U+FFFD. */
 void value_add_name(struct buf *b, const char *name);
