@@ -2,7 +2,7 @@
  * and every connection that nginx keeps open between two requests. So a kept
  * connection holds no thread while it is idle (in libfcgi's own loop it would,
  * and with more kept connections than threads requests starve), and no thread
- * sleeps in accept(), so that a stop needs no signals and cuts nothing off.
+ * sleeps in accept(), so that a stop cuts nothing off.
  *
  * The connection is handed to libfcgi by setting FCGX_Request.ipcFd before
  * FCGX_Accept_r() and taken back after FCGX_Finish_r(): with ipcFd set, Accept
@@ -23,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -53,8 +52,13 @@ struct gate {
 	int thread_n;
 };
 
-static int stop_fd = -1;               /* a semaphore: each thread takes one once the end was asked for */
-static char stop_tag;                  /* its mark in an epoll event; the listening socket's is NULL */
+/* Says to a thread that the end was asked for. Blocked but while the thread
+ * waits for requests, so that it interrupts nothing else, and cannot be missed. */
+#define STOP_SIGNAL SIGUSR2
+
+static void on_stop_signal(int sig)
+{
+}
 
 /* ---- libfcgi as a carrier ---- */
 
@@ -223,20 +227,20 @@ static void *work(void *arg)
 {
 	struct gate *g = arg;
 	struct carrier c;
+	sigset_t waiting;
+	pthread_sigmask(SIG_BLOCK, NULL, &waiting);
+	sigdelset(&waiting, STOP_SIGNAL);
 	FCGX_InitRequest(&c.fcgx, -1, 0);
 	bool stopping = false;
 	for (;;) {
 		struct epoll_event ev;
-		int n = epoll_wait(g->epoll_fd, &ev, 1, stopping ? GRACE_MS : -1);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		if (ev.data.ptr == &stop_tag) {
-			eventfd_t one;
-			stopping = stopping || eventfd_read(stop_fd, &one) == 0;
+		int n = epoll_pwait(g->epoll_fd, &ev, 1, stopping ? GRACE_MS : -1, &waiting);
+		if (n < 0 && errno == EINTR) {
+			stopping = true;
 			continue;
 		}
+		if (n <= 0)
+			break;
 		struct kept *k = ev.data.ptr;
 		int fd = k ? k->fd : take_connection(g);
 		if (fd < 0)
@@ -301,6 +305,7 @@ void serve_block_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGUSR1); /* libfcgi's own way to stop, which leaves threads behind */
+	sigaddset(&set, STOP_SIGNAL);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
@@ -322,11 +327,9 @@ static void raise_descriptors(void)
 
 static bool gate_watch(struct gate *g)
 {
-	struct epoll_event stop = {.events = EPOLLIN, .data.ptr = &stop_tag};
 	return g->epoll_fd >= 0 && fcntl(g->listen_fd, F_SETFD, FD_CLOEXEC) == 0 &&
 	       fcntl(g->listen_fd, F_SETFL, fcntl(g->listen_fd, F_GETFL) | O_NONBLOCK) == 0 &&
-	       watch(g, EPOLL_CTL_ADD) &&
-	       epoll_ctl(g->epoll_fd, EPOLL_CTL_ADD, stop_fd, &stop) == 0;
+	       watch(g, EPOLL_CTL_ADD);
 }
 
 /* Opens the gate with at least one thread. gate_close() in any case. */
@@ -351,7 +354,15 @@ static enum err_code gate_open(struct gate *g, const struct serve *s, const stru
 	return ERR_OK;
 }
 
-/* Waits for the gate's threads, after stop_fd was raised. */
+/* Takes no more connections, and tells the threads. */
+static void gate_stop(struct gate *g)
+{
+	epoll_ctl(g->epoll_fd, EPOLL_CTL_DEL, g->listen_fd, NULL);
+	for (int i = 0; i < g->thread_n; i++)
+		pthread_kill(g->thread[i], STOP_SIGNAL);
+}
+
+/* Waits for the gate's threads, after gate_stop(). */
 static void gate_close(struct gate *g)
 {
 	for (int i = 0; i < g->thread_n; i++)
@@ -380,35 +391,34 @@ static enum err_code open_gates(const struct serve *s, struct gate *gate, size_t
 	return e->code;
 }
 
+static void wait_end(void)
+{
+	sigset_t ends;
+	int sig;
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	sigwait(&ends, &sig);
+	log_info("serve.ends", "signal=%d", sig);
+}
+
 enum err_code serve_fastcgi(const struct serve *s, void (*before_drain)(void *app), struct err *e)
 {
 	struct gate gate[SERVE_SOCKET_MAX];
 	size_t n = 0;
+	const struct sigaction on_stop = {.sa_handler = on_stop_signal};
 	raise_descriptors();
-	stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
-	if (stop_fd < 0 || FCGX_Init() != 0)
+	if (FCGX_Init() != 0 || sigaction(STOP_SIGNAL, &on_stop, NULL) != 0)
 		return err_set(e, ERR_IO, "cannot prepare FastCGI: %s", strerror(errno));
 	if (open_gates(s, gate, &n, e) == ERR_OK) {
 		log_info("serve.began", "sockets=%zu", n);
-		sigset_t ends;
-		sigemptyset(&ends);
-		sigaddset(&ends, SIGTERM);
-		sigaddset(&ends, SIGINT);
-		int sig;
-		sigwait(&ends, &sig);
-		log_info("serve.ends", "signal=%d", sig);
+		wait_end();
 	}
-	eventfd_t threads = 0;
-	for (size_t i = 0; i < n; i++) {
-		epoll_ctl(gate[i].epoll_fd, EPOLL_CTL_DEL, gate[i].listen_fd, NULL);
-		threads += (eventfd_t)gate[i].thread_n;
-	}
-	eventfd_write(stop_fd, threads);
+	for (size_t i = 0; i < n; i++)
+		gate_stop(&gate[i]);
 	if (before_drain)
 		before_drain(s->app);
 	for (size_t i = 0; i < n; i++)
 		gate_close(&gate[i]);
-	close(stop_fd);
-	stop_fd = -1;
 	return e->code;
 }

@@ -31,8 +31,8 @@ enum serve_mode { SERVE_FASTCGI, SERVE_CGI, SERVE_NEITHER };
  * listening socket, CGI variables in the environment). */
 enum serve_mode serve_mode(void);
 
-/* Blocks SIGTERM, SIGINT and SIGPIPE in the calling thread, so that all threads started
- * later inherit it. Call it first thing in main(). */
+/* Blocks SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 in the calling thread, so that
+ * all threads started later inherit it, and ignores SIGPIPE. Call it first thing in main(). */
 void serve_block_signals(void);
 
 /* Serves until SIGTERM or SIGINT, or until serve_stop(); then finishes the requests
