@@ -1,6 +1,7 @@
 /* The views of the pool; see pool.h. */
 #include "lib/api/app.h"
 #include "lib/api/pool.h"
+#include "lib/base/clock.h"
 #include "lib/cluster/statefile.h"
 
 #include <jansson.h>
@@ -18,8 +19,8 @@ static json_t *text_or_null(const char *text)
 /* A slave of which nothing is known but that it belongs to the pool. */
 static json_t *unknown_slave(const char *name, const char *url)
 {
-	return json_pack("{s:s, s:s, s:n, s:n, s:n, s:{s:n, s:n, s:n}, s:n}", "name", name, "url", url, "state", "since",
-		"last_error", "pending", "operations", "bytes", "oldest_ms", "databases");
+	return json_pack("{s:s, s:s, s:n, s:n, s:n, s:{s:n, s:n, s:n}, s:n, s:n}", "name", name, "url", url, "state", "since",
+		"last_error", "pending", "operations", "bytes", "oldest_ms", "databases", "answered_ms");
 }
 
 /* The pool out of this node's copy of the system database; *slaves NULL where
@@ -52,6 +53,30 @@ static void from_catalog(const struct app_status *app, json_t **master, json_t *
 	readers_give(app->readers, c, e.code != ERR_OK);
 }
 
+static json_t *age(const json_t *moment, int64_t now)
+{
+	if (!json_is_integer(moment))
+		return json_null();
+	int64_t ms = now - json_integer_value(moment);
+	return json_integer(ms > 0 ? ms : 0);
+}
+
+/* The state file holds moments, so that a hung writer cannot look fresh; people
+ * want ages. */
+static void moments_to_ages(json_t *slaves)
+{
+	size_t i;
+	json_t *slave;
+	json_array_foreach(slaves, i, slave)
+	{
+		json_t *pending = json_object_get(slave, "pending");
+		json_object_set_new(pending, "oldest_ms", age(json_object_get(pending, "oldest_at_ms"), clock_wall_ms()));
+		json_object_del(pending, "oldest_at_ms");
+		json_object_set_new(slave, "answered_ms", age(json_object_get(slave, "answered_boot_ms"), clock_boot_ms()));
+		json_object_del(slave, "answered_boot_ms");
+	}
+}
+
 /* The pool as this node can tell it. known_by names the node whose view it is
  * when that is not the active master. */
 static json_t *document(const struct app_status *app, const struct statefile_view *view)
@@ -63,6 +88,7 @@ static json_t *document(const struct app_status *app, const struct statefile_vie
 		master = json_pack("{s:s, s:s, s:s}", "name", app->conf.name, "url", app->conf.url, "state",
 			node_state_table[view->state].name);
 		slaves = json_incref(json_object_get(doc, "slaves"));
+		moments_to_ages(slaves);
 	} else {
 		from_catalog(app, &master, &slaves);
 	}
