@@ -297,8 +297,10 @@ void pool_refresh_databases(struct pool *p, struct catalog *catalog)
 	for (size_t j = 0; j < n; j++) {
 		struct journal_pos head;
 		struct pool_database *db = all[j]->id[0] ? know_database(p, all[j]) : NULL;
-		if (!db || !catalog_head(all[j], &head))
+		struct writer *w = all[j]->writer;
+		if (!db || !w)
 			continue;
+		writer_head(w, &head);
 		if (head.seq > db->head.seq)
 			note_head(p, (size_t)(db - p->databases), &head);
 	}
@@ -306,4 +308,164 @@ void pool_refresh_databases(struct pool *p, struct catalog *catalog)
 	for (size_t j = 0; j < n; j++)
 		catalog_put(catalog, all[j]);
 	free(all);
+}
+
+void pool_committed(struct pool *p, const struct database *db, const struct journal_pos *head, int64_t row_bytes)
+{
+	pool_lock(p);
+	size_t i = pool_index(p, db->id);
+	if (i == SIZE_MAX && know_database(p, db))
+		i = pool_index(p, db->id);
+	if (i != SIZE_MAX && head->seq > p->databases[i].head.seq) {
+		struct pool_database *d = &p->databases[i];
+		if (d->bytes >= 0)
+			d->bytes += row_bytes;
+		note_head(p, i, head);
+		for (size_t s = 0; s < p->slave_n; s++) {
+			struct link *k = &p->slaves[s]->links[i];
+			if (k->bytes >= 0)
+				k->bytes += row_bytes;
+			else
+				k->count_extra += row_bytes;
+			wake_sender(p->slaves[s]);
+		}
+	}
+	pool_unlock(p);
+}
+
+/* ---- keeping in step: slaves ---- */
+
+static struct slave *find_slave(struct pool *p, const char *name)
+{
+	for (size_t i = 0; i < p->slave_n; i++)
+		if (strcmp(p->slaves[i]->name, name) == 0)
+			return p->slaves[i];
+	return NULL;
+}
+
+static struct slave *add_slave(struct pool *p, const struct slave *like)
+{
+	struct slave **slaves = realloc(p->slaves, (p->slave_n + 1) * sizeof(struct slave *));
+	struct slave *s = slaves ? calloc(1, sizeof *s) : NULL;
+	if (slaves)
+		p->slaves = slaves;
+	if (!s || !(s->links = calloc(p->database_n + 1, sizeof *s->links))) {
+		free(s);
+		return NULL;
+	}
+	memcpy(s->name, like->name, sizeof s->name);
+	s->answered_boot_ms = -1;
+	s->since_ms = clock_wall_ms();
+	s->state = SLAVE_CONNECTING;
+	for (size_t i = 0; i < p->database_n; i++)
+		s->links[i] = new_link(&p->databases[i]);
+	p->slaves[p->slave_n++] = s;
+	pool_note(p, "slave.added", "info", NULL, "slave %s at %s is in the pool", like->name, like->url);
+	return s;
+}
+
+/* What _ddb says of one node; a new address makes the sender connect anew. */
+static void settle_slave(struct pool *p, const struct slave *row)
+{
+	struct slave *s = find_slave(p, row->name);
+	if (!s)
+		s = add_slave(p, row);
+	if (!s)
+		return;
+	if (strcmp(s->peer_url, row->peer_url) != 0)
+		s->connected = s->incompatible = false;
+	memcpy(s->url, row->url, sizeof s->url);
+	memcpy(s->peer_url, row->peer_url, sizeof s->peer_url);
+	s->paused = row->paused;
+	pool_update_slave(p, s);
+	wake_sender(s);
+}
+
+/* The nodes of _ddb but this one; caller frees. */
+static size_t read_nodes(struct pool *p, const char *path, struct slave **out, struct err *e)
+{
+	static const char sql[] = "SELECT name, url, peer_url, paused FROM nodes ORDER BY name";
+	struct conn *c;
+	sqlite3_stmt *stmt;
+	unsigned traits;
+	size_t n = 0;
+	*out = NULL;
+	if (readers_take(p->readers, path, &c, e) != ERR_OK)
+		return 0;
+	if (conn_prepare(c, sql, sizeof sql - 1, &stmt, &traits, NULL, e) == ERR_OK) {
+		int rc;
+		while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+			const char *name = (const char *)sqlite3_column_text(stmt, 0);
+			struct slave *list = strcmp(name, p->node->conf.name) == 0 ? NULL : realloc(*out, (n + 1) * sizeof *list);
+			if (!list)
+				continue;
+			*out = list;
+			memset(&list[n], 0, sizeof *list);
+			snprintf(list[n].name, sizeof list[n].name, "%s", name);
+			snprintf(list[n].url, sizeof list[n].url, "%s", (const char *)sqlite3_column_text(stmt, 1));
+			snprintf(list[n].peer_url, sizeof list[n].peer_url, "%s", (const char *)sqlite3_column_text(stmt, 2));
+			list[n++].paused = sqlite3_column_int(stmt, 3) != 0;
+		}
+		if (rc != SQLITE_DONE)
+			conn_error(c, rc, e);
+		conn_release(c, stmt);
+	}
+	readers_give(p->readers, c, e->code != ERR_OK);
+	return n;
+}
+
+enum err_code pool_refresh_slaves(struct pool *p, const char *system_path, void (*retire)(void *arg, struct slave *s),
+	void *arg, struct err *e)
+{
+	struct slave *rows, **gone = NULL;
+	size_t n = read_nodes(p, system_path, &rows, e), gone_n = 0;
+	if (e->code == ERR_OK) {
+		pool_lock(p);
+		gone = calloc(p->slave_n + 1, sizeof(struct slave *));
+		for (size_t i = 0; gone && i < p->slave_n;) {
+			bool there = false;
+			for (size_t j = 0; j < n && !there; j++)
+				there = strcmp(rows[j].name, p->slaves[i]->name) == 0;
+			if (there) {
+				i++;
+				continue;
+			}
+			pool_note(p, "slave.removed", "info", NULL, "slave %s is no longer in the pool", p->slaves[i]->name);
+			p->slaves[i]->gone = true;
+			gone[gone_n++] = p->slaves[i];
+			memmove(&p->slaves[i], &p->slaves[i + 1], (--p->slave_n - i) * sizeof(struct slave *));
+		}
+		for (size_t j = 0; j < n; j++)
+			settle_slave(p, &rows[j]);
+		pool_unlock(p);
+	}
+	for (size_t i = 0; i < gone_n; i++) {
+		retire(arg, gone[i]);
+		free_slave(gone[i]);
+	}
+	free(gone);
+	free(rows);
+	return e->code;
+}
+
+void pool_each_slave(struct pool *p, void (*each)(void *arg, struct slave *s), void *arg)
+{
+	pool_lock(p);
+	for (size_t i = 0; i < p->slave_n; i++)
+		each(arg, p->slaves[i]);
+	pool_unlock(p);
+}
+
+void pool_forget(struct pool *p)
+{
+	pool_lock(p);
+	for (size_t i = 0; i < p->slave_n; i++) {
+		struct slave *s = p->slaves[i];
+		s->connected = s->unreachable = s->incompatible = false;
+		s->answered_boot_ms = -1;
+		s->state = SLAVE_CONNECTING;
+		for (size_t d = 0; d < p->database_n; d++)
+			s->links[d] = new_link(&p->databases[d]);
+	}
+	pool_unlock(p);
 }

@@ -29,7 +29,8 @@ struct link {
 	bool acked_known;
 	struct lag lag;
 	int64_t bytes;                 /* of the bodies after acked; -1: not counted yet */
-	int64_t count_from, count_to;  /* rows being counted right now (0: none) */
+	int64_t count_to;              /* the rows up to this one are being counted; 0: they are not; -1: they cannot */
+	int64_t count_extra;           /* what came (or went, negative) while they were counted */
 	int64_t oldest_seq, oldest_at_ms;   /* at_ms of row oldest_seq, when it is acked + 1 */
 	bool keep_old;                 /* of a copy: the slave keeps its old file */
 	char reason[32];               /* why a copy, for people: "new", "pruned", "diverged", "corrupt", "history", "asked" */
@@ -84,6 +85,11 @@ void pool_each_slave(struct pool *p, void (*each)(void *arg, struct slave *s), v
 /* A commit of this node: heads grow, senders wake. Quick. */
 void pool_committed(struct pool *p, const struct database *db, const struct journal_pos *head, int64_t row_bytes);
 
+/* Positions that an earlier process of this node published (pool_json()): they
+ * are durable at the slaves, so what is pending can be said, and rows kept,
+ * before a slave answers. */
+void pool_recall(struct pool *p, const json_t *slaves);
+
 /* The master's role ended (or began): nothing is known of the slaves any more. */
 void pool_forget(struct pool *p);
 
@@ -95,6 +101,7 @@ struct pool_work {
 	int64_t floor;
 	enum link_mode mode;
 	struct journal_pos acked;
+	int64_t bad_seq;               /* a copy must reach beyond this row */
 	bool keep_old, turn;
 	char reason[32];
 };
@@ -106,19 +113,22 @@ bool pool_work(struct pool *p, struct slave *s, size_t *cursor, struct pool_work
 /* Any database's present figures for s; false: it is unknown. */
 bool pool_link(struct pool *p, struct slave *s, const char *id, struct pool_work *w);
 
+/* Where s is, and whether it is paused; false: it is gone. */
+bool pool_address(struct pool *p, struct slave *s, char peer_url[WIRE_URL_LEN], bool *paused, bool *connected);
+
 void pool_connected(struct pool *p, struct slave *s);
 void pool_failed(struct pool *p, struct slave *s, const char *why);            /* no answer, or a senseless one */
 void pool_incompatible(struct pool *p, struct slave *s, const char *why);
 void pool_complains(struct pool *p, struct slave *s, const char *why);         /* answered with an error; goes on */
 
-/* The slave has pos durably. batch_bytes: bodies that the acknowledged message
- * carried beyond the position before; -1: not known, count anew. */
+/* The slave has pos durably. batch_bytes: of the bodies between the position
+ * before and this one; -1: not known, count anew. Never beyond the head. */
 void pool_acked(struct pool *p, struct slave *s, const char *id, const struct journal_pos *pos, int64_t batch_bytes);
 
 /* The link needs a whole copy / its position must be asked again / stands still. */
 void pool_needs_copy(struct pool *p, struct slave *s, const char *id, const char *reason, bool keep_old);
 void pool_link_unknown(struct pool *p, struct slave *s, const char *id);
-void pool_stuck(struct pool *p, struct slave *s, const char *id, const char *why);
+void pool_stuck(struct pool *p, struct slave *s, const char *id, const struct journal_pos *at, const char *why);
 
 /* The slave's content differs from row bad_seq on (0: not known which; its
  * file is damaged). Decides between a copy and an alert: two slaves that
