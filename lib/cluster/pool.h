@@ -139,7 +139,6 @@ void pool_diverged(struct pool *p, struct slave *s, const char *id, int64_t bad_
 /* ---- what the heartbeat learns ---- */
 
 struct pool_target {
-	struct slave *slave;           /* an identity; valid until it is retired */
 	char name[WIRE_NAME_LEN], peer_url[WIRE_URL_LEN];
 	bool paused;
 };
@@ -151,6 +150,7 @@ size_t pool_targets(struct pool *p, struct pool_target **out);
 size_t pool_heads(struct pool *p, struct wire_database **out);
 
 void pool_answered(struct pool *p, const char *slave, const struct wire_reply *r);
+void pool_refuses(struct pool *p, const char *slave, const char *why);   /* it cannot be a slave of this master */
 
 /* ---- states, waiting, showing ---- */
 
@@ -177,6 +177,6 @@ void pool_pruned(struct pool *p, const char *id, int64_t floor, int64_t bytes);
 int64_t pool_journal_bytes(struct pool *p, const char *id);
 
 /* Marks every database of the slave for a whole copy; false: no such slave. */
-bool pool_reseed(struct pool *p, const char *slave);
+bool pool_copy_all(struct pool *p, const char *slave);
 
 #endif

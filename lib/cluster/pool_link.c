@@ -121,9 +121,8 @@ void pool_failed(struct pool *p, struct slave *s, const char *why)
 	pool_unlock(p);
 }
 
-void pool_incompatible(struct pool *p, struct slave *s, const char *why)
+static void set_incompatible(struct pool *p, struct slave *s, const char *why)
 {
-	pool_lock(p);
 	s->connected = false;
 	s->incompatible = true;
 	s->answered_boot_ms = clock_boot_ms();
@@ -132,6 +131,21 @@ void pool_incompatible(struct pool *p, struct slave *s, const char *why)
 		drop_turns(p, s);
 		pool_update_slave(p, s);
 	}
+}
+
+void pool_incompatible(struct pool *p, struct slave *s, const char *why)
+{
+	pool_lock(p);
+	set_incompatible(p, s, why);
+	pool_unlock(p);
+}
+
+void pool_refuses(struct pool *p, const char *slave, const char *why)
+{
+	pool_lock(p);
+	for (size_t i = 0; i < p->slave_n; i++)
+		if (strcmp(p->slaves[i]->name, slave) == 0)
+			set_incompatible(p, p->slaves[i], why);
 	pool_unlock(p);
 }
 
@@ -270,7 +284,7 @@ void pool_diverged(struct pool *p, struct slave *s, const char *id, int64_t bad_
 	pool_unlock(p);
 }
 
-bool pool_reseed(struct pool *p, const char *slave)
+bool pool_copy_all(struct pool *p, const char *slave)
 {
 	bool found = false;
 	pool_lock(p);
@@ -299,7 +313,6 @@ size_t pool_targets(struct pool *p, struct pool_target **out)
 	struct pool_target *list = *out = calloc(p->slave_n + 1, sizeof *list);
 	for (size_t i = 0; list && i < p->slave_n; i++) {
 		const struct slave *s = p->slaves[i];
-		list[n].slave = p->slaves[i];
 		memcpy(list[n].name, s->name, sizeof s->name);
 		memcpy(list[n].peer_url, s->peer_url, sizeof s->peer_url);
 		list[n++].paused = s->paused;

@@ -419,10 +419,14 @@ static void start_offer(struct lane *l, const struct pool_work *w)
 	struct sender *s = l->sender;
 	struct wire_offer o = {.keep_old = w->keep_old};
 	struct err e = ERR_INIT;
-	if (l->snapshot && l->snapshot->pos.seq < w->bad_seq)
+	/* Not older than what the slave has, nor than the row it differed at. */
+	int64_t least = w->acked.seq > w->bad_seq ? w->acked.seq : w->bad_seq;
+	if (least > w->head.seq)
+		least = w->head.seq;
+	if (l->snapshot && l->snapshot->pos.seq < least)
 		lane_drop_snapshot(l);
 	if (!l->snapshot)
-		l->snapshot = shelf_get(s->env.shelf, w->id, w->path, w->bad_seq, &e);
+		l->snapshot = shelf_get(s->env.shelf, w->id, w->path, least, &e);
 	if (!l->snapshot) {
 		if (e.code != ERR_OK)
 			pool_complains(s->env.pool, s->slave, e.text);
@@ -433,6 +437,7 @@ static void start_offer(struct lane *l, const struct pool_work *w)
 	snprintf(o.db, sizeof o.db, "%s", w->name);
 	memcpy(o.id, w->id, sizeof o.id);
 	memcpy(o.name, l->snapshot->name, sizeof o.name);
+	memcpy(o.peer_url, conf(s)->peer_url, sizeof o.peer_url);
 	memcpy(o.reason, w->reason, sizeof o.reason);
 	memcpy(o.digest, l->snapshot->digest, sizeof o.digest);
 	o.pos = l->snapshot->pos;

@@ -100,6 +100,7 @@ void wire_offer_write(struct buf *out, const struct wire_offer *o)
 	add_from(out, &o->from);
 	add_member(out, "db", o->db);
 	add_member(out, "id", o->id);
+	add_member(out, "peer_url", o->peer_url);
 	add_member(out, "name", o->name);
 	add_number(out, "bytes", o->bytes);
 	add_member(out, "digest", hex);
@@ -440,6 +441,7 @@ enum err_code wire_offer_parse(const char *text, size_t len, struct wire_offer *
 	if (!doc)
 		return e->code;
 	if (!get_from(doc, &o->from) || !get_database(doc, o->db, o->id) ||
+		!get_text(doc, "peer_url", o->peer_url, sizeof o->peer_url) ||
 		!get_text(doc, "name", o->name, sizeof o->name) || !get_number(doc, "bytes", &o->bytes) ||
 		!get_hash(doc, "digest", o->digest) || !get_pos(doc, "pos", &o->pos) ||
 		!get_flag(doc, "keep_old", &o->keep_old) || !get_text(doc, "reason", o->reason, sizeof o->reason))

@@ -21,10 +21,10 @@
  *
  * POST /replicate/snapshot: offers a whole copy of a database, and asks again
  * how far it is.
- *   {"v":1, FROM, "db":"shop","id":"…","name":"ID.EPOCH.SEQ.db","bytes":…,"digest":"…","pos":POS,
- *    "keep_old":true,"reason":"diverged"}
+ *   {"v":1, FROM, "db":"shop","id":"…","peer_url":"http://…","name":"ID.EPOCH.SEQ.db","bytes":…,"digest":"…",
+ *    "pos":POS,"keep_old":true,"reason":"diverged"}
  * digest is the XXH3_128 of the file in its canonical form; the file lies at
- * <peer_url of the sender>/snapshot/NAME. Answer: REPLY with
+ * <peer_url>/snapshot/NAME. Answer: REPLY with
  *   "snapshot":{"phase":"fetching","bytes":…}     phase: fetching, installing, done, failed
  *
  * POST /heartbeat:
@@ -83,6 +83,7 @@ void wire_batch_release(struct wire_batch *b);
 struct wire_offer {
 	struct wire_from from;
 	char db[CATALOG_NAME_LEN], id[JOURNAL_ID_LEN], name[WIRE_FILE_LEN], reason[32];
+	char peer_url[WIRE_URL_LEN];
 	unsigned char digest[JOURNAL_HASH_LEN];
 	struct journal_pos pos;
 	int64_t bytes;
