@@ -27,9 +27,10 @@ enum node_state node_state_judge(const struct node_facts *f, enum node_state bef
 		return NODE_DIVERGED;
 	if (f->snapshot)
 		return NODE_SNAPSHOT;
-	if (f->proved && f->lag_ms <= f->lag_most_ms / CATCH_UP_PART)
+	/* A database that was just created, and so has reached no head, makes nobody unready. */
+	if (in_sync && f->lag_ms <= f->lag_most_ms)
 		return NODE_READY;
-	if (f->proved && in_sync && f->lag_ms <= f->lag_most_ms)
+	if (f->proved && f->lag_ms <= f->lag_most_ms / CATCH_UP_PART)
 		return NODE_READY;
 	return in_sync || before == NODE_LAGGING ? NODE_LAGGING : NODE_SYNCING;
 }

@@ -159,11 +159,11 @@ static enum slave_state judge(const struct pool *p, const struct slave *s)
 		return SLAVE_DIVERGED;
 	if (sum.copy)
 		return SLAVE_SNAPSHOT;
-	if (sum.unknown || sum.unproved)
-		return SLAVE_SYNCING;
-	if (sum.lag_ms <= conf->lag_ms / CATCH_UP_PART)
+	/* A database that was just created makes nobody unready. */
+	if (s->state == SLAVE_READY && sum.lag_ms <= conf->lag_ms)
 		return SLAVE_READY;
-	return s->state == SLAVE_READY && sum.lag_ms <= conf->lag_ms ? SLAVE_READY : SLAVE_SYNCING;
+	bool caught_up = !sum.unknown && !sum.unproved && sum.lag_ms <= conf->lag_ms / CATCH_UP_PART;
+	return caught_up ? SLAVE_READY : SLAVE_SYNCING;
 }
 
 /* Both sides' positions, for an event. */

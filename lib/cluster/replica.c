@@ -301,6 +301,8 @@ enum err_code replica_start(struct replica *r, struct catalog *catalog, struct e
 	if (heartbeat_start(&r->heartbeat, r->node, r->pool, r->reign, r->self, e) != ERR_OK ||
 		prune_start(&r->prune, &prune, e) != ERR_OK)
 		return e->code;
+	/* A master that is the only member is open when this returns. */
+	keep(r);
 	if (pthread_create(&r->keeper, NULL, keeper_thread, r) != 0)
 		return err_set(e, ERR_NOMEM, "cannot start the keeper's thread");
 	r->keeper_runs = true;
