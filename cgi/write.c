@@ -8,6 +8,7 @@
 #include "lib/api/program.h"
 #include "lib/api/replicate.h"
 #include "lib/api/routes.h"
+#include "lib/api/rows_write.h"
 #include "lib/cluster/replica.h"
 
 #include <stdio.h>
@@ -22,6 +23,12 @@ static route_handler *const handlers[ROUTE_ID_N] = {
 	[ROUTE_ID_DB_CREATE] = databases_put,
 	[ROUTE_ID_DB_DROP] = databases_delete,
 	[ROUTE_ID_EXECUTE] = execute_post,
+	[ROUTE_ID_ROWS_INSERT] = rows_insert,
+	[ROUTE_ID_ROWS_UPDATE] = rows_update,
+	[ROUTE_ID_ROWS_DELETE] = rows_delete,
+	[ROUTE_ID_ROW_PUT] = rows_put_one,
+	[ROUTE_ID_ROW_UPDATE] = rows_update_one,
+	[ROUTE_ID_ROW_DELETE] = rows_delete_one,
 	[ROUTE_ID_POOL_ADD] = pool_add,
 	[ROUTE_ID_POOL_REMOVE] = pool_remove,
 	[ROUTE_ID_POOL_PAUSE] = pool_pause,

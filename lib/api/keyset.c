@@ -15,6 +15,9 @@
 /* Rows equal in every column that a cursor can count. */
 #define SKIP_MAX 1000000000
 
+/* Whole reals up to here are integers without loss. */
+#define EXACT 9.2e18
+
 /* ---- the order ---- */
 
 static bool never_null(const struct schema_table *t, int column)
@@ -65,9 +68,10 @@ static bool append_key(struct keyset *k)
 	}
 	if (k->n == 0)
 		return false;
+	/* BINARY: what a column's own collation takes for equal can be told apart. */
 	k->counted = true;
 	for (int i = 0; i < t->column_n; i++)
-		if (!t->column[i].hidden && !append(k, i, NULL))
+		if (!t->column[i].hidden && !append(k, i, "BINARY"))
 			return false;
 	return true;
 }
@@ -251,6 +255,20 @@ static void add_raw_text(struct buf *b, const void *data, size_t len)
 	buf_add_str(b, "\"}");
 }
 
+static void add_cursor_value(const struct keyset *k, sqlite3_stmt *stmt, int at, struct buf *json)
+{
+	int type = sqlite3_column_type(stmt, at);
+	const char *text = type == SQLITE_TEXT ? (const char *)sqlite3_column_text(stmt, at) : NULL;
+	size_t len = text ? (size_t)sqlite3_column_bytes(stmt, at) : 0;
+	double real = type == SQLITE_FLOAT ? sqlite3_column_double(stmt, at) : 0.5;
+	if (text && !jsonw_utf8_ok(text, len))
+		add_raw_text(json, text, len);
+	else if (k->counted && real >= -EXACT && real <= EXACT && real == (double)(int64_t)real)
+		jsonw_int(json, (int64_t)real); /* 1 and 1.0, 0 and -0.0 stand side by side: they count as equal */
+	else
+		value_add_column(json, stmt, at, false);
+}
+
 bool keyset_cursor(const struct keyset *k, const char *database_id, sqlite3_stmt *stmt, const int *at, int64_t skip,
 	struct buf *out)
 {
@@ -261,13 +279,7 @@ bool keyset_cursor(const struct keyset *k, const char *database_id, sqlite3_stmt
 	for (int i = 0; i < k->n; i++) {
 		if (i > 0)
 			buf_add_char(&json, ',');
-		const char *text = sqlite3_column_type(stmt, at[i]) == SQLITE_TEXT ?
-			(const char *)sqlite3_column_text(stmt, at[i]) : NULL;
-		size_t len = text ? (size_t)sqlite3_column_bytes(stmt, at[i]) : 0;
-		if (text && !jsonw_utf8_ok(text, len))
-			add_raw_text(&json, text, len);
-		else
-			value_add_column(&json, stmt, at[i], false);
+		add_cursor_value(k, stmt, at[i], &json);
 	}
 	buf_add_str(&json, "]}");
 	size_t room = sodium_base64_encoded_len(json.len, BASE64);

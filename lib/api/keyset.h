@@ -8,7 +8,7 @@
  *
  * A view (or another table without a key) has pages only when an order is
  * given; all its columns then follow the order, and rows that are equal in
- * every column, which nobody can tell apart, are counted. Without an order the
+ * every column are counted. Without an order the
  * first page alone can be had.
  *
  * Cursor: base64url of the JSON

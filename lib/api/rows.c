@@ -253,6 +253,14 @@ enum err_code rows_add_key(const struct schema_table *t, const char *key, struct
 	return ERR_OK;
 }
 
+enum err_code rows_no_filters(const struct request *r, struct err *e)
+{
+	for (size_t i = 0; i < r->query.n; i++)
+		if (strcmp(r->query.param[i].name, "big") != 0)
+			return err_set(e, ERR_BAD_FILTER, "%.100s has no meaning here", r->query.param[i].name);
+	return ERR_OK;
+}
+
 static enum err_code get_sql(const struct schema_table *t, const char *key, const int *column, int n, struct buf *sql,
 	json_t *params, struct err *e)
 {
@@ -288,7 +296,7 @@ static enum err_code get(struct serving *s, struct err *e)
 	struct buf sql = BUF_INIT(SQL_MAX);
 	sqlite3_stmt *stmt = NULL;
 	int rc = 0;
-	if (schema_find(s->c, request_path(s->r, "table"), &t, e) != ERR_OK)
+	if (rows_no_filters(s->r, e) != ERR_OK || schema_find(s->c, request_path(s->r, "table"), &t, e) != ERR_OK)
 		return e->code;
 	json_t *params = json_array();
 	int *column = calloc((size_t)t->column_n + 1, sizeof *column);

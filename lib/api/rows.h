@@ -22,6 +22,10 @@ void rows_get(struct request *r);
 enum err_code rows_add_key(const struct schema_table *t, const char *key, struct buf *sql, json_t *params,
 	struct err *e);
 
+/* Refuses parameters of the query string where only big= means something: one
+ * that is ignored in silence could be a filter that was meant. */
+enum err_code rows_no_filters(const struct request *r, struct err *e);
+
 /* The columns that a row is shown with when none are chosen: the rowid where
  * it is the key, then all but hidden ones. out has room for column_n + 1. */
 int rows_columns(const struct schema_table *t, int *out);
