@@ -46,7 +46,7 @@ int main(int argc, char **argv)
 	const struct serve serve = {
 		.program = ROUTE_READ, .table = routes, .handler = handlers, .table_n = ROUTE_ID_N,
 		.body_max = (size_t)p.conf.body_bytes, .app = &app,
-		.socket = {{"public", ROUTE_PUBLIC, (int)p.conf.read_threads}, {"health", ROUTE_HEALTH, 2}}, .socket_n = 2,
+		.socket = {{"public", ROUTE_PUBLIC, (int)p.conf.read_threads, false}, {"health", ROUTE_HEALTH, 2, true}}, .socket_n = 2,
 	};
 	status = program_serve(&p, &serve, before_drain);
 	readers_free(app.readers);

@@ -34,7 +34,7 @@ int main(int argc, char **argv)
 	const struct serve serve = {
 		.program = ROUTE_STATUS, .table = routes, .handler = handlers, .table_n = ROUTE_ID_N,
 		.body_max = (size_t)p.conf.body_bytes, .app = &app,
-		.socket = {{"public", ROUTE_PUBLIC, (int)p.conf.status_threads}}, .socket_n = 1,
+		.socket = {{"public", ROUTE_PUBLIC, (int)p.conf.status_threads, false}}, .socket_n = 1,
 	};
 	status = program_serve(&p, &serve, NULL);
 	readers_free(app.readers);

@@ -110,8 +110,8 @@ int main(int argc, char **argv)
 	const struct serve serve = {
 		.program = ROUTE_WRITE, .table = routes, .handler = handlers, .table_n = ROUTE_ID_N,
 		.body_max = (size_t)p.conf.body_bytes, .app = &app,
-		.socket = {{"public", ROUTE_PUBLIC, (int)p.conf.write_threads}, {"peers", ROUTE_PEERS, (int)p.conf.peer_threads},
-			{"health", ROUTE_HEALTH, 2}},
+		.socket = {{"public", ROUTE_PUBLIC, (int)p.conf.write_threads, true},
+			{"peers", ROUTE_PEERS, (int)p.conf.peer_threads, true}, {"health", ROUTE_HEALTH, 2, true}},
 		.socket_n = 3,
 	};
 	status = program_serve(&p, &serve, before_drain);

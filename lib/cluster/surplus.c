@@ -33,7 +33,7 @@ enum err_code surplus_common(struct conn *mine, struct conn *theirs, int64_t *se
 	low--;
 	while (low < high) {
 		int64_t mid = low + (high - low + 1) / 2;
-		bool same;
+		bool same = false;
 		if (same_at(mine, theirs, mid, &same, e) != ERR_OK)
 			return e->code;
 		if (same)

@@ -121,7 +121,8 @@ static void put_head(struct request *r, int64_t length)
 	put(r, line, (size_t)len);
 	if (length > 0 && !head_has(r, "Content-Type"))
 		response_header(r, "Content-Type", "text/plain; charset=utf-8");
-	if (!head_has(r, "Cache-Control"))
+	/* (nginx would add it to the answer of the one that the request is passed on to) */
+	if (!head_has(r, "Cache-Control") && !head_has(r, "X-Accel-Redirect"))
 		response_header(r, "Cache-Control", "no-store");
 	put(r, r->head.data, r->head.len);
 	len = length < 0 ? snprintf(line, sizeof line, "\r\n") :

@@ -45,6 +45,7 @@ struct kept {
 struct gate {
 	const struct serve *serve;
 	enum route_listener listener;
+	bool close_each;
 	int listen_fd, epoll_fd;
 	pthread_mutex_t lock;          /* of kept */
 	struct kept *kept;
@@ -245,7 +246,7 @@ static void *work(void *arg)
 		int fd = k ? k->fd : take_connection(g);
 		if (fd < 0)
 			continue;
-		fd = answer_on(g, &c, fd, !stopping);
+		fd = answer_on(g, &c, fd, !stopping && !g->close_each);
 		if (fd >= 0)
 			keep(g, k, fd);
 		else if (k)
@@ -336,7 +337,8 @@ static bool gate_watch(struct gate *g)
 static enum err_code gate_open(struct gate *g, const struct serve *s, const struct serve_socket *socket, int fd,
 	struct err *e)
 {
-	*g = (struct gate){.serve = s, .listener = socket->listener, .listen_fd = fd};
+	*g = (struct gate){.serve = s, .listener = socket->listener, .close_each = socket->close_each,
+		.listen_fd = fd};
 	pthread_mutex_init(&g->lock, NULL);
 	g->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	g->thread = calloc((size_t)socket->threads, sizeof *g->thread);

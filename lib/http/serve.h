@@ -12,6 +12,8 @@ struct serve_socket {
 	const char *name;             /* as in LISTEN_FDNAMES: "public", "peers", "health" */
 	enum route_listener listener;
 	int threads;
+	bool close_each;              /* close connections after each answer, whatever nginx asks for: when the
+	                               * program ends, a request that is just being sent on a kept one is lost */
 };
 
 struct serve {
