@@ -165,6 +165,17 @@ static void forget_plain_collations(struct conn *c, struct schema_table *t)
 	}
 }
 
+/* Of an R-tree, told by its shadow: its first column is its rowid, and the name
+ * rowid is not enough to set it. */
+static enum err_code take_rtree(struct schema_table *t, sqlite3_stmt *stmt, struct err *e)
+{
+	(void)stmt;
+	(void)e;
+	t->column[0].pk = 1;
+	t->rowid_column = 0;
+	return ERR_OK;
+}
+
 static void choose_rowid_name(struct schema_table *t)
 {
 	static const char *const names[] = {"rowid", "_rowid_", "oid"};
@@ -187,8 +198,8 @@ static enum err_code choose_key(struct schema_table *t, struct err *e)
 		return no_memory(e);
 	for (int i = 0; i < t->column_n; i++) {
 		struct schema_column *one = &t->column[i];
-		one->never_null = t->type == SCHEMA_TABLE && (one->notnull || t->rowid_column == i ||
-			(one->pk > 0 && t->without_rowid));
+		one->never_null = t->rowid_column == i || (t->type == SCHEMA_TABLE && (one->notnull ||
+			(one->pk > 0 && t->without_rowid)));
 		if (one->pk > 0)
 			t->key_column[one->pk - 1] = i;
 	}
@@ -224,6 +235,10 @@ static enum err_code load(struct conn *c, const char *name, struct schema_table 
 			t->rowid_column = i;
 	if (each(c, "SELECT x.name, x.coll FROM pragma_index_list(?1) AS i, pragma_index_xinfo(i.name) AS x"
 		    " WHERE i.origin = 'pk' AND x.key", t->name, take_key_index, t, e) != ERR_OK)
+		return e->code;
+	if (t->type == SCHEMA_VIRTUAL && t->column_n > 0 &&
+		each(c, "SELECT 1 FROM pragma_table_list(?1 || '_parent') WHERE schema = 'main' AND type = 'shadow'", t->name,
+			take_rtree, t, e) != ERR_OK)
 		return e->code;
 	forget_plain_collations(c, t);
 	return choose_key(t, e);

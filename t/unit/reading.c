@@ -366,6 +366,7 @@ static void test_tables(void)
 	is_described("seen", "key_kind", "null", "a view has no key");
 	is_described("seen", "type", "\"view\"", "and is one");
 	is_described("words", "key_kind", "\"rowid\"", "a virtual table has a rowid");
+	is_described("box", "key", "[\"id\"]", "an R-tree has its first column");
 	is_described("strict_one", "strict", "true", "STRICT");
 	is_described("made", "columns", "[{\"name\":\"id\",\"type\":\"INTEGER\",\"notnull\":false,\"default\":null,\"pk\":1,"
 		"\"hidden\":false,\"generated\":false},{\"name\":\"g\",\"type\":\"\",\"notnull\":false,\"default\":null,\"pk\":0,"
