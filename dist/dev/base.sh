@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What all parts of ./cluster use: messages, waiting, files, identity of processes. Sourced, never run.
+# What all parts of ./cluster use: messages, waiting, files, processes. Sourced, never run.
 
 say() { printf '%s\n' "$*"; }
 warn() { printf 'cluster: %s\n' "$*" >&2; }
@@ -42,37 +42,22 @@ fill() {
 http_code() { curl -s -o /dev/null -m 2 -w '%{http_code}' "$1" || true; }
 answers() { [[ $(http_code "$2") == "$1" ]]; }
 
-# -- processes: a pid alone proves nothing, it may have been given away since -----------------------------------------
+# -- processes -----------------------------------------------------------------------------------------------------------
+# No pid files: a number may have been given to another process since. Whose a process is shows the folder in which it
+# works, which it inherits from its supervisor and keeps.
 
-# start_time PID: when the process began (clock ticks after boot); fails if there is none, or only its remains.
-start_time() {
-    local stat
-    read -r stat 2>/dev/null <"/proc/$1/stat" || return 1
-    # The name in parentheses may hold spaces: what counts comes behind the last one. Field 3 is the state.
-    stat=${stat##*) }
-    [[ ${stat%% *} != [ZX] ]] || return 1
-    # shellcheck disable=SC2086
-    set -- $stat
-    printf '%s\n' "${20}"
+# pids_in FOLDER: the processes that work in FOLDER or below it and have no terminal (a shell in which somebody has
+# changed to it has one).
+pids_in() {
+    local pid stat terminal
+    # find complains about processes that end while it looks.
+    { find /proc -maxdepth 2 -name cwd \( -lname "$1" -o -lname "$1/*" \) -printf '%h\n' 2>/dev/null || true; } |
+        while IFS=/ read -r _ _ pid; do
+            read -r stat 2>/dev/null <"/proc/$pid/stat" || continue
+            # Behind the name in parentheses: state, parent, group, session, terminal.
+            read -r _ _ _ _ terminal _ <<<"${stat##*) }"
+            [[ $terminal != 0 ]] || printf '%s\n' "$pid"
+        done
 }
 
-# same_process FILE: prints the pid in FILE ("pid start-time boot-id") if that very process still lives.
-same_process() {
-    local pid start boot
-    read -r pid start boot 2>/dev/null <"$1" || return 1
-    [[ $boot == "$(</proc/sys/kernel/random/boot_id)" && $(start_time "$pid" || true) == "$start" ]] || return 1
-    printf '%s\n' "$pid"
-}
-
-# remember_process PID FILE
-remember_process() {
-    local start
-    start=$(start_time "$1") || return 1
-    printf '%s %s %s\n' "$1" "$start" "$(</proc/sys/kernel/random/boot_id)" >"$2"
-}
-
-# group_members PGID: pids of the living members of a process group.
-group_members() { ps -e -o pgid=,stat=,pid= | awk -v g="$1" '$1 == g && $2 !~ /^Z/ { print $3 }'; }
-group_gone() { [[ -z $(group_members "$1") ]]; }
 children_of() { ps -e -o ppid=,stat=,pid= | awk -v p="$1" '$1 == p && $2 !~ /^Z/ { print $3 }'; }
-group_of() { ps -o pgid= -p "$1" | tr -d ' '; }

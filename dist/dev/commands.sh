@@ -196,7 +196,7 @@ cmd_status() {
     [[ $trouble ]] || return 0
     say
     say "$trouble"
-    return 1
+    exit 1
 }
 
 # programs_of NODE: "write 123, read 124 …"; - for one that does not run.

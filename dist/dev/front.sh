@@ -66,6 +66,6 @@ follow_once() {
 
 # server_states: "BACKEND/NODE STATUS" of every server, as the stats page shows them; nothing when HAProxy is not there.
 server_states() {
-    socat -t 2 - "UNIX-CONNECT:$(front_socket)" <<<'show stat -1 4 -1' 2>/dev/null |
+    { socat -t 2 - "UNIX-CONNECT:$(front_socket)" <<<'show stat -1 4 -1' 2>/dev/null || true; } |
         awk -F, '!/^#/ && NF > 18 { print $1 "/" $2, $18 }'
 }

@@ -131,7 +131,9 @@ kill_program() {
         haproxy/haproxy|haproxy/follow-pool|n*/write|n*/read|n*/status|n*/nginx) ;;
         *) die "$1 has no program '$2'; a node has write, read, status and nginx" ;;
     esac
-    pid=$(program_pid "$DIR/$1" "$2") || die "$2 of $1 does not run; ./cluster status shows what does"
+    # It may be on its way back from an earlier kill.
+    wait_until 3 program_pid "$DIR/$1" "$2" >/dev/null || die "$2 of $1 does not run; ./cluster status shows what does"
+    pid=$(program_pid "$DIR/$1" "$2")
     # shellcheck disable=SC2086
     kill -KILL $pid
 }
