@@ -305,6 +305,7 @@ void serve_block_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
 	sigaddset(&set, SIGUSR1); /* libfcgi's own way to stop, which leaves threads behind */
 	sigaddset(&set, STOP_SIGNAL);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
@@ -400,6 +401,7 @@ static void wait_end(void)
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGTERM);
 	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGQUIT); /* what multiwatch 1.0.0 makes of `-s TERM` */
 	sigwait(&ends, &sig);
 	log_info("serve.ends", "signal=%d", sig);
 }

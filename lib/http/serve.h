@@ -33,11 +33,11 @@ enum serve_mode { SERVE_FASTCGI, SERVE_CGI, SERVE_NEITHER };
  * listening socket, CGI variables in the environment). */
 enum serve_mode serve_mode(void);
 
-/* Blocks SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 in the calling thread, so that
- * all threads started later inherit it, and ignores SIGPIPE. Call it first thing in main(). */
+/* Blocks SIGTERM, SIGINT, SIGQUIT, SIGUSR1 and SIGUSR2 in the calling thread, so
+ * that all threads started later inherit it, and ignores SIGPIPE. Call it first thing in main(). */
 void serve_block_signals(void);
 
-/* Serves until SIGTERM or SIGINT, or until serve_stop(); then finishes the requests
+/* Serves until SIGTERM, SIGINT or SIGQUIT, or until serve_stop(); then finishes the requests
  * in flight and returns. before_drain (may be NULL) runs when the end was asked
  * for, before the threads are waited for (to wake handlers that wait). */
 enum err_code serve_fastcgi(const struct serve *s, void (*before_drain)(void *app), struct err *e);
