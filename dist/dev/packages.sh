@@ -9,7 +9,10 @@ packages_up=(
     curl jq socat sqlite3 procps perl
 )
 # For the tests besides: a browser and what drives it, real data, linters, what make distcheck packs with.
-packages_check=(chromium nodejs npm unicode-data shellcheck xz-utils)
+packages_check=(chromium unicode-data shellcheck xz-utils)
+# Other packages of Node.js bring npm along and exclude Debian's.
+command -v node >/dev/null || packages_check+=(nodejs)
+command -v npm >/dev/null || packages_check+=(npm)
 # nginx comes in several packages, any of which will do.
 nginx_packages=(nginx nginx-light nginx-core nginx-full nginx-extras)
 
