@@ -218,7 +218,7 @@ subtest 'rows' => sub {
 		$after = '&after=' . $p->{next} =~ s/([^\w.-])/sprintf '%%%02X', ord $1/ger;
 	}
 	is("$n in $pages pages, " . keys(%seen) . ' different', '253 in 5 pages, 253 different', 'all rows by pages, each once, with NULLs in the order');
-	my %count = ('price=gte.24' => 2, 'qty=in.(1,2,3)' => 3, 'name=like.n24*' => 11, 'name=like.n24%25' => 11, 'name=ilike.N7' => 1, 'price=is.null' => 1,
+	my %count = ('price=gte.24' => 11, 'qty=in.(1,2,3)' => 5, 'name=like.n24*' => 11, 'name=like.n24%25' => 11, 'name=ilike.N7' => 1, 'price=is.null' => 1,
 		'qty=not.eq.1' => undef, 'name=eq.one' => 1, 'price=gt.1&price=lt.2' => 10, 'qty=neq.250&qty=gt.248' => 1);
 	for my $f (sort keys %count) {
 		my $r = $c->get("$rows?$f&limit=1000", %fresh);
@@ -251,6 +251,7 @@ subtest 'rows' => sub {
 	problem($c->request(PATCH => $rows, json => { qty => 1 }), 400, 'no_filter', 'a change of everything');
 	is($c->request(DELETE => "$rows?all=true")->{status}, 200, 'unless it is asked for');
 
+	$c->execute('shop', 'delete from heap');    # what the trigger put there
 	$c->post('/v1/db/shop/tables/heap/rows', [ { x => 'a', y => 1 }, { x => 'b', y => 2 } ]);
 	my $heap = $c->request(GET => '/v1/db/shop/tables/heap/rows', headers => { 'DDB-Min-Seq' => $c->execute('shop', 'delete from part') && $c->{position}{shop} });
 	is_deeply([ $heap->{json}{columns}, $heap->{json}{rows} ], [ [qw(rowid x y)], [ [ 1, 'a', 1 ], [ 2, 'b', 2 ] ] ], 'a table without a key comes with its rowid');
@@ -260,7 +261,7 @@ subtest 'rows' => sub {
 	my $odd = "sla/sh \x{e4}%";
 	$c->execute('shop', 'create table bykey(k text primary key, v)');
 	$c->post('/v1/db/shop/tables/bykey/rows', { k => $odd, v => 1 });
-	my $coded = do { my $o = $odd; utf8::encode($o); $o =~ s/([^\w])/sprintf '%%%02X', ord $1/ger };
+	my $coded = do { my $o = $odd; utf8::encode($o); $o =~ s/([^A-Za-z0-9_])/sprintf '%%%02X', ord $1/ger };
 	my $row = $c->get("/v1/db/shop/tables/bykey/rows/$coded", headers => { 'DDB-Min-Seq' => ($c->execute('shop', 'delete from part'), $c->{position}{shop})[1] });
 	is($row->{json}{row}{k}, $odd, 'a key that must be percent-encoded') or diag($row->{body});
 	problem($c->post('/v1/db/shop/tables/ddb_journal/rows', { seq => 1 }), 403, 'sql_forbidden', 'rows of the journal')
