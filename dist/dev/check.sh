@@ -98,5 +98,5 @@ build_tests() {
 run_tests() {
     local folder=$1
     shift
-    DDB_BUILD=$folder DDB_NO_PACKAGES=1 prove -j2 --timer "$@" </dev/null
+    DDB_BUILD=$folder DDB_NO_PACKAGES=1 prove -j2 --timer "$@" </dev/null || die "some tests failed; see above"
 }
