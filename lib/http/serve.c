@@ -35,7 +35,7 @@
 #define FDS_WANTED 65536
 #define FIRST_FD 3                           /* systemd's SD_LISTEN_FDS_START */
 
-/* A connection that nginx keeps open. Linked as long as it is open. */
+/* A connection that nginx keeps open. Linked while it waits for its next request. */
 struct kept {
 	int fd;
 	struct kept *prev, *next;
@@ -47,8 +47,8 @@ struct gate {
 	enum route_listener listener;
 	bool close_each;
 	int listen_fd, epoll_fd;
-	pthread_mutex_t lock;          /* of kept */
-	struct kept *kept;
+	pthread_mutex_t lock;          /* of waiting */
+	struct kept *waiting;
 	pthread_t *thread;
 	int thread_n;
 };
@@ -157,43 +157,50 @@ static int answer_on(struct gate *g, struct carrier *c, int fd, bool may_keep)
 
 /* ---- connections ---- */
 
-static void forget(struct gate *g, struct kept *k)
+static void unlink_kept(struct gate *g, struct kept *k)
 {
-	pthread_mutex_lock(&g->lock);
 	if (k->prev)
 		k->prev->next = k->next;
 	else
-		g->kept = k->next;
+		g->waiting = k->next;
 	if (k->next)
 		k->next->prev = k->prev;
-	pthread_mutex_unlock(&g->lock);
-	free(k);
 }
 
-/* Waits, with all the gate's threads, for the next request on fd. k is NULL for
- * a connection that was not kept before. */
+/* Lets fd wait for its next request, which any of the gate's threads may take.
+ * k is NULL for a connection that was not kept before. */
 static void keep(struct gate *g, struct kept *k, int fd)
 {
-	bool fresh = !k;
-	if (fresh) {
-		k = calloc(1, sizeof *k);
-		if (!k) {
-			close(fd);
-			return;
-		}
-		k->fd = fd;
-		pthread_mutex_lock(&g->lock);
-		k->next = g->kept;
-		if (k->next)
-			k->next->prev = k;
-		g->kept = k;
-		pthread_mutex_unlock(&g->lock);
+	int how = k ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+	if (!k)
+		k = malloc(sizeof *k);
+	if (!k) {
+		close(fd);
+		return;
 	}
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, .data.ptr = k};
-	if (epoll_ctl(g->epoll_fd, fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &ev) != 0) {
-		forget(g, k);
+	pthread_mutex_lock(&g->lock);
+	*k = (struct kept){.fd = fd, .next = g->waiting};
+	if (k->next)
+		k->next->prev = k;
+	g->waiting = k;
+	bool waits = epoll_ctl(g->epoll_fd, how, fd, &ev) == 0;
+	if (!waits)
+		unlink_kept(g, k);
+	pthread_mutex_unlock(&g->lock);
+	if (!waits) {
+		free(k);
 		close(fd);
 	}
+}
+
+/* The connection on which a request came; this thread's alone from now on. */
+static int take_kept(struct gate *g, struct kept *k)
+{
+	pthread_mutex_lock(&g->lock);
+	unlink_kept(g, k);
+	pthread_mutex_unlock(&g->lock);
+	return k->fd;
 }
 
 /* Watches the listening socket for one event: a connection wakes one thread,
@@ -243,14 +250,14 @@ static void *work(void *arg)
 		if (n <= 0)
 			break;
 		struct kept *k = ev.data.ptr;
-		int fd = k ? k->fd : take_connection(g);
+		int fd = k ? take_kept(g, k) : take_connection(g);
 		if (fd < 0)
 			continue;
 		fd = answer_on(g, &c, fd, !stopping && !g->close_each);
 		if (fd >= 0)
 			keep(g, k, fd);
-		else if (k)
-			forget(g, k);
+		else
+			free(k);
 	}
 	FCGX_Free(&c.fcgx, 0);
 	return NULL;
@@ -370,9 +377,11 @@ static void gate_close(struct gate *g)
 {
 	for (int i = 0; i < g->thread_n; i++)
 		pthread_join(g->thread[i], NULL);
-	while (g->kept) {
-		close(g->kept->fd);
-		forget(g, g->kept);
+	while (g->waiting) {
+		struct kept *k = g->waiting;
+		unlink_kept(g, k);
+		close(k->fd);
+		free(k);
 	}
 	if (g->epoll_fd >= 0)
 		close(g->epoll_fd);
