@@ -5,6 +5,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use DDB::Build qw(program node_folder);
 use DDB::Program qw(run_program);
+use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -59,6 +60,23 @@ subtest 'connections that are broken' => sub {
 		cmp_ok(time - $began, '<', 15, 'once their time is over');
 	}
 	close $_ for @half;
+	is($p->stop, 0, 'a clean end') or diag $p->log_text;
+};
+
+subtest 'frozen and thawed' => sub {
+	my $p = status_program();
+	my $kept = $p->connect_to;
+	is(ask($kept, GET => '/ping')->{status}, 200, 'a kept connection');
+	for my $round (1 .. 3) {
+		kill STOP => $p->{pid};
+		waitpid $p->{pid}, POSIX::WUNTRACED;
+		my $fh = $p->connect_to;
+		syswrite $fh, DDB::Program::request_bytes(GET => '/ping');
+		is(DDB::Program::read_answer($fh, 0.1), undef, "round $round: frozen");
+		kill CONT => $p->{pid};
+		is((DDB::Program::read_answer($fh) // {})->{body}, "pong\n", 'the request that waited is answered');
+	}
+	is((ask($kept, GET => '/ping') // {})->{status}, 200, 'the kept connection goes on');
 	is($p->stop, 0, 'a clean end') or diag $p->log_text;
 };
 

@@ -70,9 +70,11 @@ subtest '50,000 operations while a slave is stopped' => sub {
 	$load->wait;
 	diag(sprintf '%d writes in %.1f s', $n, DDB::Client::now() - $began);
 	$c->wait_until(10, 'the master has noticed', sub { $c->state('n3') eq 'down' });
-	my $s = $c->slave('n3');
-	cmp_ok($s->{pending}{operations}, '>=', $n, 'they wait for it');
+	# The figures are made with each heartbeat.
+	my $s = $c->wait_until(5, 'the pool counts them', sub { my $s = $c->slave('n3'); $s->{pending}{operations} >= $n && $s });
+	is($s->{pending}{operations}, $n, 'they wait for it');
 	cmp_ok($s->{pending}{bytes}, '>', $n * 50, 'with their bytes');
+	cmp_ok($s->{pending}{oldest_ms}, '>', 1000, 'and their age');
 	my (undef, $head) = head_of($c->file('n1', $db));
 	# Readers through HAProxy, and at the slave itself, all the while.
 	my $read = DDB::Load::reader(sub ($r) { return (POST => "/v1/db/$db/query", body => '{"sql":"select max(turn) from t where client = 1001"}') });

@@ -56,9 +56,11 @@ struct gate {
 /* Says to a thread that the end was asked for. Blocked but while the thread
  * waits for requests, so that it interrupts nothing else, and cannot be missed. */
 #define STOP_SIGNAL SIGUSR2
+static _Thread_local volatile sig_atomic_t stop_asked;
 
 static void on_stop_signal(int sig)
 {
+	stop_asked = 1;
 }
 
 /* ---- libfcgi as a carrier ---- */
@@ -244,7 +246,7 @@ static void *work(void *arg)
 		struct epoll_event ev;
 		int n = epoll_pwait(g->epoll_fd, &ev, 1, stopping ? GRACE_MS : -1, &waiting);
 		if (n < 0 && errno == EINTR) {
-			stopping = true;
+			stopping = stop_asked; /* not after SIGSTOP and SIGCONT, nor for a debugger */
 			continue;
 		}
 		if (n <= 0)
