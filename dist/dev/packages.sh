@@ -1,20 +1,18 @@
 # shellcheck shell=bash
 # Debian packages that ./cluster needs. Sourced by ./cluster.
 
+# PACKAGE, or PACKAGE=COMMAND where the command may as well come from elsewhere (nginx has several packages; others
+# package Node.js with npm in it).
+
 # To build and to run.
 packages_up=(
-    autoconf automake make gcc libc6-dev pkg-config
+    autoconf automake make gcc=cc libc6-dev pkg-config=pkg-config
     libsqlite3-dev libfcgi-dev libcurl4-openssl-dev libjansson-dev libxxhash-dev libsodium-dev
-    haproxy runit spawn-fcgi multiwatch
-    curl jq socat sqlite3 procps perl
+    nginx-light=nginx haproxy=haproxy runit=runsvdir spawn-fcgi=spawn-fcgi multiwatch=multiwatch
+    curl=curl jq=jq socat=socat sqlite3=sqlite3 procps=ps perl=prove
 )
-# For the tests besides: a browser and what drives it, real data, linters, what make distcheck packs with.
-packages_check=(chromium unicode-data shellcheck xz-utils)
-# Other packages of Node.js bring npm along and exclude Debian's.
-command -v node >/dev/null || packages_check+=(nodejs)
-command -v npm >/dev/null || packages_check+=(npm)
-# nginx comes in several packages, any of which will do.
-nginx_packages=(nginx nginx-light nginx-core nginx-full nginx-extras)
+# For the tests besides: a browser and what drives it, real data, a linter, what make distcheck packs with.
+packages_check=(chromium=chromium nodejs=node npm=npm unicode-data shellcheck=shellcheck xz-utils=xz iproute2=ss)
 
 as_root() {
     if ((EUID == 0)); then "$@"
@@ -23,23 +21,22 @@ as_root() {
     fi
 }
 
-# installed PACKAGE
-installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
-
-# packages_missing PACKAGE…: sets the array `missing`.
+# packages_missing PACKAGE[=COMMAND]…: sets the array `missing` to the packages that are to be installed.
 packages_missing() {
     local p
     missing=()
-    for p; do installed "$p" || missing+=("$p"); done
-    for p in "${nginx_packages[@]}"; do installed "$p" && return; done
-    missing+=(nginx-light)
+    for p; do
+        if [[ $p == *=* ]]; then command -v "${p#*=}" >/dev/null
+        else [[ $(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null) == installed ]]
+        fi || missing+=("${p%%=*}")
+    done
 }
 
-# ensure_packages PACKAGE…: installs what is missing, and nothing else.
+# ensure_packages PACKAGE[=COMMAND]…: installs what is missing, and nothing else.
 ensure_packages() {
     local missing
     command -v dpkg-query >/dev/null ||
-        die "this is not Debian; install by hand what corresponds to: $* nginx-light, and set DDB_NO_PACKAGES=1"
+        die "this is not Debian; install by hand what corresponds to: ${*%%=*}, and set DDB_NO_PACKAGES=1"
     packages_missing "$@"
     ((${#missing[@]})) || return 0
     say "Installing packages: ${missing[*]}"
