@@ -129,6 +129,8 @@ static void finish(struct heartbeat *h, struct call *k)
 	struct wire_reply r;
 	struct err e = ERR_INIT;
 	b->busy = false;
+	if (call_status(k) == 0 && !b->ask)
+		pool_unanswered(h->pool, b->name, call_error(k));
 	if (call_status(k) == 0 || wire_reply_parse(text->data ? text->data : "", text->len, &r, &e) != ERR_OK) {
 		if (b->ask)
 			reign_answered(h->reign, b->name, NULL, NULL, 0);

@@ -50,6 +50,7 @@ struct slave {
 	bool connected;                /* the sender knows its positions */
 	bool unreachable;              /* the sender's last attempt failed */
 	bool incompatible;
+	bool beat_missed;              /* last_error is a heartbeat's; it goes with the next one that is answered */
 	char node_id[JOURNAL_ID_LEN], node_state[24], sqlite[24], machine[32];
 	struct link *links;            /* one per database of the pool, same order */
 	struct sender *sender;         /* the keeper's; woken under the lock */
@@ -150,6 +151,7 @@ size_t pool_targets(struct pool *p, struct pool_target **out);
 size_t pool_heads(struct pool *p, struct wire_database **out);
 
 void pool_answered(struct pool *p, const char *slave, const struct wire_reply *r);
+void pool_unanswered(struct pool *p, const char *slave, const char *why);   /* a heartbeat got no answer */
 void pool_refuses(struct pool *p, const char *slave, const char *why);   /* it cannot be a slave of this master */
 
 /* ---- states, waiting, showing ---- */

@@ -346,10 +346,30 @@ void pool_answered(struct pool *p, const char *slave, const struct wire_reply *r
 		if (strcmp(s->name, slave) != 0)
 			continue;
 		s->answered_boot_ms = clock_boot_ms();
+		if (s->beat_missed && s->state == SLAVE_READY)
+			s->last_error[0] = '\0';
+		s->beat_missed = false;
 		memcpy(s->node_id, r->node_id, sizeof s->node_id);
 		memcpy(s->node_state, r->state, sizeof s->node_state);
 		memcpy(s->sqlite, r->sqlite, sizeof s->sqlite);
 		memcpy(s->machine, r->machine, sizeof s->machine);
+	}
+	pool_unlock(p);
+}
+
+/* With nothing to send, a heartbeat is the only thing that meets a slave's
+ * failure. What the sender said before says more, and stays. */
+void pool_unanswered(struct pool *p, const char *slave, const char *why)
+{
+	pool_lock(p);
+	for (size_t i = 0; i < p->slave_n; i++) {
+		struct slave *s = p->slaves[i];
+		if (strcmp(s->name, slave) != 0 || s->last_error[0])
+			continue;
+		char text[sizeof s->last_error];
+		snprintf(text, sizeof text, "heartbeat: %s", why);
+		complain(s, text);
+		s->beat_missed = true;
 	}
 	pool_unlock(p);
 }
