@@ -13,9 +13,13 @@ export async function cluster(command, ...args) {
   return stdout + stderr;
 }
 
-/** A call of the API, beside the page. @returns {Promise<any>} the answer; an error status is thrown */
+/**
+ * A call of the API, beside the page. A write is waited for on both slaves: the page did not make it, so it has no
+ * right to see it before. A read here need not see what the page wrote: ask by execute, which the master answers.
+ * @returns {Promise<any>} the answer; an error status is thrown
+ */
 export async function call(method, path, body) {
-  const response = await fetch(url + path, { method, headers: { "content-type": "application/json" },
+  const response = await fetch(url + path, { method, headers: { "content-type": "application/json", "ddb-sync": "2" },
     body: body === undefined ? undefined : JSON.stringify(body) });
   const text = await response.text();
   if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);

@@ -4,7 +4,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Account, startBrowser } from "./browser.mjs";
-import { call, url } from "./cluster.mjs";
+import { call, until, url } from "./cluster.mjs";
 import { databaseSteps } from "./steps-database.mjs";
 import { rowSteps } from "./steps-rows.mjs";
 import { sqlSteps } from "./steps-sql.mjs";
@@ -63,8 +63,8 @@ async function main() {
       await drop.click();
       await page.getByText(`Database ${db} dropped.`).first().waitFor();
       await page.getByRole("region", { name: "Databases" }).first().waitFor();
-      const { databases } = await call("GET", "/v1/db");
-      if (databases.some((d) => d.name === db)) throw new Error("it is still there");
+      await until("it is gone from the list", async () =>
+        !(await call("GET", "/v1/db")).databases.some((d) => d.name === db));
     });
   } catch (error) {
     if (!(error instanceof StepFailed)) ok(false, "the test came to its end", error.stack);

@@ -68,7 +68,7 @@ async function insertSteps(page, account, db, table) {
     await page.getByRole("button", { name: "Edit row 2" }).waitFor();
   });
   is((await cells(page))[1], ["2", "empty text", "18", "NULL", "NULL", "NULL"], "NULL, the default and empty text can be told apart");
-  const { rows } = await call("POST", `/v1/db/${db}/query`,
+  const { results: [{ rows }] } = await call("POST", `/v1/db/${db}/execute`,
     { sql: "select typeof(age), age = 9223372036854775807, typeof(score), hex(photo), typeof(email) from people where id = 1" });
   is(rows, [["integer", 1, "real", "00FF10", "null"]], "the database holds the same");
 }
