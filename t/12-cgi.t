@@ -8,7 +8,7 @@ use DDB::Program qw(cgi run_program);
 use Test::More;
 
 plan skip_all => 'the programs are not built' if grep { !program($_) } qw(read status);
-my $dir = node_folder();
+my $dir = node_folder(conf => { sync_wait_ms => 50 });
 my $conf = "$dir/ddb.conf";
 
 sub problem ($r, $status, $code, $title) {
@@ -132,6 +132,32 @@ subtest 'a write program beside another' => sub {
 	$r = cgi('read', GET => '/v1/db', conf => $conf);
 	is(($r->{json}{databases} // [])->[0]{name}, 'shop', 'and lists the databases') or diag $r->{raw};
 	is($running->stop, 0, 'it ends cleanly') or diag $running->log_text;
+};
+
+subtest 'slaves that are asked for' => sub {
+	my $r = write_cgi(POST => '/v1/db/shop/execute', body => '{"sql":"insert into t values(1, 2)"}', env => { HTTP_DDB_SYNC => 2 });
+	is("$r->{status} $r->{json}{slaves}", '200 0', 'a write that no slave has is done all the same, and says so') or diag $r->{raw};
+	$r = write_cgi(POST => '/v1/db/shop/execute', body => '{"sql":"select 1"}', env => { HTTP_DDB_SYNC => 2 });
+	is("$r->{status} $r->{json}{slaves}", '200 0', 'reading writes nothing that could be waited for');
+	my $strict = "$dir/strict.conf";
+	system(qq{sed 's/^sync_wait_ms.*/min_slaves_to_write = 1/' "$conf" > "$strict"});
+	my $before = write_cgi(POST => '/v1/db/shop/execute', body => '{"sql":"select count(*) from t"}')->{json}{results}[0]{rows}[0][0];
+	problem(cgi('write', POST => '/v1/db/shop/execute', conf => $strict, body => '{"sql":"insert into t values(3, 4)"}'), 503,
+		'too_few_slaves', 'too few slaves');
+	is(write_cgi(POST => '/v1/db/shop/execute', body => '{"sql":"select count(*) from t"}')->{json}{results}[0]{rows}[0][0], $before,
+		'and nothing was done');
+};
+
+subtest 'a slave without a master' => sub {
+	my $slave = node_folder(name => 'n2', conf => { open_wait_ms => 50 }) . '/ddb.conf';
+	my @write = (POST => '/v1/db/shop/execute', conf => $slave, body => '{"sql":"select 1"}');
+	problem(cgi('write', @write), 503, 'master_unreachable', 'refuses a write');
+	problem(cgi('write', @write, env => { DDB_FORWARDED => 'n3' }), 421, 'forwarded_twice', 'and one that was passed on to it');
+	problem(cgi('write', PUT => '/v1/db/shop', conf => $slave), 503, 'master_unreachable', 'makes no database');
+	my $r = cgi('write', GET => '/health/write', conf => $slave);
+	is("$r->{status} $r->{json}{state}", '503 joining', 'is no healthy master');
+	is($r->{headers}{'retry-after'}, undef, 'and asks nobody to wait for it');
+	is((run_program('write', args => ['-c', $slave, 'init-master']))[0], 1, 'cannot be made a first master any more');
 };
 
 subtest 'dropping' => sub {
