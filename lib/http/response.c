@@ -239,10 +239,11 @@ void response_problem(struct request *r, const struct err *e)
 	if (r->stage == RESPONSE_DONE)
 		return;
 	int status = err_status(e->code);
+	const char *id = request_header(r, "REQUEST_ID"); /* by which HAProxy's and nginx's logs name it, too */
 	/* what HAProxy would count as this server's fault, and what ends an answer midway, must be found in the log */
 	if (status == 500 || status == 507 || r->stage == RESPONSE_SENDING)
-		log_warn("answer.failed", "method=%s route=\"%s\" code=%s text=\"%s\"", r->method,
-			r->route ? r->route->pattern : "-", err_name(e->code), e->text);
+		log_warn("answer.failed", "request=%s method=%s route=\"%s\" code=%s text=\"%s\"",
+			id ? id : "-", r->method, r->route ? r->route->pattern : "-", err_name(e->code), e->text);
 	if (r->stage == RESPONSE_SENDING) {
 		cut(r);
 		return;
