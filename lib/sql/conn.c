@@ -52,9 +52,11 @@ static int configure(struct conn *c, int64_t cache_kib)
 	if (c->kind != CONN_READER)
 		sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
 	snprintf(sql, sizeof sql, "%sPRAGMA foreign_keys=ON; PRAGMA synchronous=FULL; PRAGMA cache_size=-%lld;"
-		" PRAGMA wal_autocheckpoint=0; PRAGMA temp_store=MEMORY;",
+		" PRAGMA wal_autocheckpoint=0; PRAGMA temp_store=%s;",
 		c->kind == CONN_CREATE ? "PRAGMA page_size=4096; PRAGMA encoding='UTF-8'; PRAGMA auto_vacuum=NONE;"
-					 " PRAGMA journal_mode=WAL;" : "", (long long)cache_kib);
+					 " PRAGMA journal_mode=WAL;" : "", (long long)cache_kib,
+		/* A query may sort more than there is memory; a writer's savepoints are small and many. */
+		c->kind == CONN_READER ? "FILE" : "MEMORY");
 	int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
 	if (rc == SQLITE_OK && c->kind == CONN_WRITER)
 		rc = sqlite3_exec(db, "PRAGMA journal_mode=WAL", NULL, NULL, NULL);
