@@ -47,16 +47,20 @@ static enum err_code add_insert(struct rows_op *o, const json_t *rows, size_t fr
 	const struct schema_table *t = o->table;
 	const json_t *first = json_array_get(rows, from);
 	struct buf sql = BUF_INIT(ROWS_OP_SQL_MAX);
-	int n;
+	int n = 0;
+	size_t i = from;
 	if (!json_is_object(first))
-		return err_set(e, ERR_BAD_JSON, "row %zu is no object of columns and values", from);
-	if (rows_op_columns(t, first, column, &n, e) != ERR_OK)
+		err_set(e, ERR_BAD_JSON, "row %zu is no object of columns and values", from);
+	else
+		rows_op_columns(t, first, column, &n, e);
+	e->row = e->code != ERR_OK ? (int)from : -1;
+	if (e->code != ERR_OK)
 		return e->code;
 	json_t *list = json_array();
-	size_t i = from;
 	do {
 		json_t *values = json_array();
-		rows_op_values(t, json_array_get(rows, i), values, e);
+		if (rows_op_values(t, json_array_get(rows, i), values, e) != ERR_OK)
+			e->row = (int)i;
 		json_array_append_new(list, values);
 		i++;
 	} while (e->code == ERR_OK && i < json_array_size(rows) && t->type != SCHEMA_VIRTUAL &&

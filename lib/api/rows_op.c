@@ -165,6 +165,15 @@ static enum err_code find_table(struct rows_op *o, struct err *e)
 	return e->code;
 }
 
+/* Says which row of the request is meant; where in our own SQL says nothing to
+ * the client. */
+static void translate(const struct rows_op *o, struct err *e)
+{
+	for (int i = 0; e->row >= 0 && i < e->statement; i++)
+		e->row += (int)json_array_size(json_object_get(json_array_get(o->statements, (size_t)i), "rows"));
+	e->statement = e->offset = -1;
+}
+
 static enum err_code run(struct rows_op *o, struct err *e)
 {
 	struct err ignored = ERR_INIT;
@@ -176,8 +185,7 @@ static enum err_code run(struct rows_op *o, struct err *e)
 		if (!o->results)
 			err_set(e, ERR_NOMEM, "no memory for the answer; the write took place");
 	} else {
-		/* where in our own SQL says nothing to the client */
-		e->statement = e->offset = -1;
+		translate(o, e);
 	}
 	json_decref(op);
 	return e->code;

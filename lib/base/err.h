@@ -30,11 +30,12 @@ enum err_code {
 struct err {
 	enum err_code code;
 	int statement;     /* which statement of a batch, from 0; -1: none */
+	int row;           /* which of its rows of parameters, from 0; -1: none */
 	int offset;        /* byte in the SQL text where it was noticed; -1: unknown */
 	char text[480];    /* what happened, what it means, what to do; UTF-8, no secrets */
 };
 
-#define ERR_INIT { .code = ERR_OK, .statement = -1, .offset = -1, .text = "" }
+#define ERR_INIT { .code = ERR_OK, .statement = -1, .row = -1, .offset = -1, .text = "" }
 
 /* Sets code and text unless e already holds an error. Returns the code that e then has. */
 enum err_code err_set(struct err *e, enum err_code code, const char *fmt, ...)

@@ -124,7 +124,7 @@ void response_end(struct request *r);
 void response_json(struct request *r, int status, const struct buf *body);
 
 /* The error as an RFC 9457 problem document with the code's HTTP status (type,
- * title, status, code, detail, and statement / offset where known); headers set
+ * title, status, code, detail, and statement / row / offset where known); headers set
  * before are kept but for Content-Type and caching. Once a part of the body has left
  * nothing can be said any more: the connection is cut so that the client sees
  * a truncated answer. */

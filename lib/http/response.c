@@ -261,6 +261,8 @@ void response_problem(struct request *r, const struct err *e)
 	add_text(&body, e->text);
 	if (e->statement >= 0)
 		buf_addf(&body, ",\"statement\":%d", e->statement);
+	if (e->row >= 0)
+		buf_addf(&body, ",\"row\":%d", e->row);
 	if (e->offset >= 0)
 		buf_addf(&body, ",\"offset\":%d", e->offset);
 	buf_add_str(&body, "}\n");

@@ -173,6 +173,8 @@ static enum err_code run_statement(struct run *run, sqlite3_stmt *stmt, const js
 	for (size_t i = 0; i < json_array_size(rows) && e->code == ERR_OK; i++) {
 		if (value_bind_all(stmt, json_array_get(rows, i), e) == ERR_OK)
 			step_all(run, stmt, &any_row, e);
+		if (e->code != ERR_OK)
+			e->row = (int)i;
 		sqlite3_reset(stmt);
 	}
 	sqlite3_reset(stmt);

@@ -155,7 +155,7 @@ static void test_insert(void)
 		"\"inserted\":6,\"keys\":[10,11,12,13,14,15]", "rows with different columns");
 	is_sql("SELECT group_concat(id || ':' || coalesce(a, 'NULL')) FROM t WHERE id >= 10",
 		"10:none,11:none,12:none,13:none,14:none,15:NULL", "what is not given gets its default, null is NULL");
-	is_sent("POST", "t/rows", "[{\"id\":20},{\"id\":20}]", 409, "constraint", "all or none");
+	is_sent("POST", "t/rows", "[{\"id\":20,\"a\":1},{\"id\":21},{\"id\":20}]", 409, "\"row\":2}", "all or none, and which row it was");
 	is_sql("SELECT count(*) FROM t WHERE id = 20", "0", "- none");
 	is_sent("POST", "heap/rows", "[{\"x\":1},{\"x\":2,\"rowid\":70}]", 201, "\"keys\":[1,70]", "without a key: rowids");
 	is_sent("POST", "k/rows", "[{\"k\":\"a/b\"},{\"k\":\"ä\"}]", 201, "\"keys\":[\"a/b\",\"ä\"]", "text keys");
@@ -195,7 +195,8 @@ static void test_values(void)
 		{"t", "{\"a\":[1]}", 400, "column a of t: a value is"}, {"t", "{\"a\":{}}", 400, "column a of t: a value is"},
 		{"t", "{\"a\":{\"blob\":1}}", 400, "column a of t"}, {"t", "{\"a\":{\"blob\":\"*\"}}", 400, "base64"},
 		{"t", "{\"a\":{\"real\":\"NaN\"}}", 400, "NaN"}, {"t", "[]", 400, "bad_json"}, {"t", "[1]", 400, "row 0 is no object"},
-		{"t", "[{\"id\":90},[]]", 400, "row 1 is no object"}, {"t", "7", 400, "bad_json"}, {"t", "null", 400, "bad_json"},
+		{"t", "[{\"id\":90},[]]", 400, "\"row\":1}"},
+		{"t", "[{\"a\":1},{\"a\":2},{\"a\":[]}]", 400, "\"row\":2}"}, {"t", "[{\"a\":1},{\"nix\":2}]", 400, "\"row\":1}"}, {"t", "7", 400, "bad_json"}, {"t", "null", 400, "bad_json"},
 		{"t", "{\"a\":", 400, "bad_json"}, {"t", "", 400, "bad_json"}, {"t", "{\"a\":18446744073709551616}", 400, "bad_json"},
 		{"t", "{\"id\":\"x\"}", 422, "datatype mismatch"}, {"t", "{\"a\\\") VALUES(1);--\":1}", 400, "no column"},
 		{"nix", "{}", 404, "table_unknown"}, {"ddb_meta", "{\"name\":\"x\",\"value\":1}", 404, "table_unknown"},
