@@ -77,6 +77,60 @@ static void moments_to_ages(json_t *slaves)
 	}
 }
 
+static json_t *copy_of(const json_t *o, const char *key)
+{
+	json_t *v = json_object_get(o, key);
+	return v ? json_incref(v) : json_null();
+}
+
+static json_t *pending_view(const json_t *slave)
+{
+	const json_t *p = json_object_get(slave, "pending"), *oldest = json_object_get(p, "oldest_at_ms");
+	int64_t age = clock_wall_ms() - json_integer_value(oldest);
+	return json_pack("{s:o, s:o, s:o}", "operations", copy_of(p, "operations"), "bytes", copy_of(p, "bytes"), "oldest_ms",
+		json_is_integer(oldest) ? json_integer(age > 0 ? age : 0) : json_null());
+}
+
+static json_t *positions_view(const json_t *slave)
+{
+	json_t *out = json_object(), *one;
+	const char *name;
+	json_object_foreach(json_object_get(slave, "databases"), name, one)
+		json_object_set_new(out, name, json_pack("{s:o, s:o, s:o}", "epoch", copy_of(one, "epoch"), "seq",
+			copy_of(one, "seq"), "lag", copy_of(one, "lag")));
+	return out;
+}
+
+/* One slave as the state file has it, its moments turned into ages. silent:
+ * write has said nothing for too long, and what it said last is no present state. */
+static json_t *slave_view(const json_t *slave, bool silent)
+{
+	static const char *const kept[] = {"name", "url", "peer_url", "last_error", "paused", "sqlite", "machine"};
+	static const char *const of_now[] = {"state", "since", "node_state"};
+	const json_t *answered = json_object_get(slave, "answered_boot_ms");
+	json_t *out = json_object();
+	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+		json_object_set_new(out, kept[i], copy_of(slave, kept[i]));
+	for (size_t i = 0; i < sizeof of_now / sizeof *of_now; i++)
+		json_object_set_new(out, of_now[i], silent ? json_null() : copy_of(slave, of_now[i]));
+	json_object_set_new(out, "answered_ms",
+		json_is_integer(answered) ? json_integer(clock_boot_ms() - json_integer_value(answered)) : json_null());
+	json_object_set_new(out, "pending", silent ? json_pack("{s:n, s:n, s:n}", "operations", "bytes", "oldest_ms") :
+		pending_view(slave));
+	json_object_set_new(out, "databases", positions_view(slave));
+	return out;
+}
+
+static json_t *slaves_view(const struct app_status *app, const json_t *doc, const struct statefile_view *view)
+{
+	bool silent = view->heartbeat_age_ms < 0 || view->heartbeat_age_ms > app->conf.silent_ms;
+	json_t *out = json_array(), *one;
+	size_t i;
+	json_array_foreach(json_object_get(doc, "slaves"), i, one)
+		json_array_append_new(out, slave_view(one, silent));
+	return out;
+}
+
 /* The pool as this node can tell it. known_by names the node whose view it is
  * when that is not the active master. */
 static json_t *document(const struct app_status *app, const struct statefile_view *view)
@@ -87,7 +141,7 @@ static json_t *document(const struct app_status *app, const struct statefile_vie
 	if (view->is_master) {
 		master = json_pack("{s:s, s:s, s:s}", "name", app->conf.name, "url", app->conf.url, "state",
 			node_state_table[view->state].name);
-		slaves = json_incref(json_object_get(doc, "slaves"));
+		slaves = slaves_view(app, doc, view);
 		moments_to_ages(slaves);
 	} else {
 		from_catalog(app, &master, &slaves);
