@@ -3,6 +3,7 @@
 #include "lib/api/pool.h"
 #include "lib/base/clock.h"
 #include "lib/cluster/statefile.h"
+#include "lib/journal/journal.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #define BODY_MAX (16 * 1024 * 1024)
+#define SINCE_MOST 1000000
 
 static json_t *text_or_null(const char *text)
 {
@@ -83,28 +85,78 @@ static json_t *copy_of(const json_t *o, const char *key)
 	return v ? json_incref(v) : json_null();
 }
 
-static json_t *pending_view(const json_t *slave)
+/* What was committed since write last wrote its state file, of one database or of all. */
+struct since {
+	int64_t rows, bytes, oldest_at_ms;
+};
+
+/* Rows of the journal beyond the head that the state file names. */
+static void look_since(const struct app_status *app, const char *name, const json_t *database, struct since *s)
 {
-	const json_t *p = json_object_get(slave, "pending"), *oldest = json_object_get(p, "oldest_at_ms");
-	int64_t age = clock_wall_ms() - json_integer_value(oldest);
-	return json_pack("{s:o, s:o, s:o}", "operations", copy_of(p, "operations"), "bytes", copy_of(p, "bytes"), "oldest_ms",
-		json_is_integer(oldest) ? json_integer(age > 0 ? age : 0) : json_null());
+	char path[PATH_MAX + CATALOG_NAME_LEN + 16];
+	struct err e = ERR_INIT;
+	struct conn *c;
+	const json_t *head = json_object_get(database, "seq");
+	*s = (struct since){0};
+	snprintf(path, sizeof path, "%s/db/%s.db", app->conf.data, name);
+	if (!json_is_integer(head) || readers_take(app->readers, path, &c, &e) != ERR_OK)
+		return;
+	journal_pending(c, json_integer_value(head), SINCE_MOST, &s->rows, &s->bytes, &s->oldest_at_ms, &e);
+	readers_give(app->readers, c, e.code != ERR_OK);
 }
 
-static json_t *positions_view(const json_t *slave)
+static json_t *plus(const json_t *v, int64_t more)
+{
+	return json_is_integer(v) ? json_integer(json_integer_value(v) + more) : json_null();
+}
+
+static json_t *pending_view(const json_t *slave, const struct since *all)
+{
+	const json_t *p = json_object_get(slave, "pending"), *oldest = json_object_get(p, "oldest_at_ms");
+	int64_t at_ms = json_is_integer(oldest) ? json_integer_value(oldest) :
+		json_is_integer(json_object_get(p, "operations")) ? all->oldest_at_ms : 0;
+	int64_t age = clock_wall_ms() - at_ms;
+	return json_pack("{s:o, s:o, s:o}", "operations", plus(json_object_get(p, "operations"), all->rows), "bytes",
+		plus(json_object_get(p, "bytes"), all->bytes), "oldest_ms", at_ms ? json_integer(age > 0 ? age : 0) : json_null());
+}
+
+/* A slave to which nothing is on its way: only there do the figures of the
+ * journals now and the positions of the state file belong together. */
+static bool stands_still(const json_t *slave)
+{
+	static const char *const states[] = {"connecting", "down", "paused", "diverged", "incompatible"};
+	const char *state = json_string_value(json_object_get(slave, "state"));
+	for (size_t i = 0; state && i < sizeof states / sizeof *states; i++)
+		if (strcmp(state, states[i]) == 0)
+			return true;
+	return false;
+}
+
+static json_t *positions_view(const struct app_status *app, const json_t *doc, const json_t *slave, struct since *all)
 {
 	json_t *out = json_object(), *one;
 	const char *name;
-	json_object_foreach(json_object_get(slave, "databases"), name, one)
+	bool still = stands_still(slave);
+	*all = (struct since){0};
+	json_object_foreach(json_object_get(slave, "databases"), name, one) {
+		struct since s = {0};
+		if (still)
+			look_since(app, name, json_object_get(json_object_get(doc, "databases"), name), &s);
+		all->rows += s.rows;
+		all->bytes += s.bytes;
+		if (s.oldest_at_ms && (!all->oldest_at_ms || s.oldest_at_ms < all->oldest_at_ms))
+			all->oldest_at_ms = s.oldest_at_ms;
 		json_object_set_new(out, name, json_pack("{s:o, s:o, s:o}", "epoch", copy_of(one, "epoch"), "seq",
-			copy_of(one, "seq"), "lag", copy_of(one, "lag")));
+			copy_of(one, "seq"), "lag", plus(json_object_get(one, "lag"), s.rows)));
+	}
 	return out;
 }
 
 /* One slave as the state file has it, its moments turned into ages. silent:
  * write has said nothing for too long, and what it said last is no present state. */
-static json_t *slave_view(const json_t *slave, bool silent)
+static json_t *slave_view(const struct app_status *app, const json_t *doc, const json_t *slave, bool silent)
 {
+	struct since since;
 	static const char *const kept[] = {"name", "url", "peer_url", "last_error", "paused", "sqlite", "machine"};
 	static const char *const of_now[] = {"state", "since", "node_state"};
 	const json_t *answered = json_object_get(slave, "answered_boot_ms");
@@ -115,9 +167,9 @@ static json_t *slave_view(const json_t *slave, bool silent)
 		json_object_set_new(out, of_now[i], silent ? json_null() : copy_of(slave, of_now[i]));
 	json_object_set_new(out, "answered_ms",
 		json_is_integer(answered) ? json_integer(clock_boot_ms() - json_integer_value(answered)) : json_null());
+	json_object_set_new(out, "databases", positions_view(app, doc, slave, &since));
 	json_object_set_new(out, "pending", silent ? json_pack("{s:n, s:n, s:n}", "operations", "bytes", "oldest_ms") :
-		pending_view(slave));
-	json_object_set_new(out, "databases", positions_view(slave));
+		pending_view(slave, &since));
 	return out;
 }
 
@@ -127,7 +179,7 @@ static json_t *slaves_view(const struct app_status *app, const json_t *doc, cons
 	json_t *out = json_array(), *one;
 	size_t i;
 	json_array_foreach(json_object_get(doc, "slaves"), i, one)
-		json_array_append_new(out, slave_view(one, silent));
+		json_array_append_new(out, slave_view(app, doc, one, silent));
 	return out;
 }
 

@@ -206,7 +206,7 @@ struct download {
 	CURL *easy;
 	int fd, status, why;
 	_Atomic int64_t *at;
-	int64_t whole;
+	int64_t from, whole;
 	const _Atomic bool *stop;
 };
 
@@ -218,7 +218,7 @@ static size_t take_bytes(char *data, size_t size, size_t n, void *arg)
 	curl_easy_getinfo(d->easy, CURLINFO_RESPONSE_CODE, &status);
 	d->status = (int)status;
 	/* The whole file instead of its rest, or more than was offered, must not be appended. */
-	if ((status != 206 && !(status == 200 && *d->at == 0)) || *d->at + (int64_t)len > d->whole)
+	if ((status != 206 && !(status == 200 && d->from == 0)) || *d->at + (int64_t)len > d->whole)
 		return 0;
 	while (done < len) {
 		ssize_t wrote = write(d->fd, data + done, len - done);
@@ -250,7 +250,7 @@ static enum err_code download_error(struct download *d, CURLcode result, const c
 			(long long)*d->at, (long long)d->whole);
 	if (d->why)
 		return err_set(e, ERR_IO, "cannot write what comes from %s: %s", url, strerror(d->why));
-	if (d->status == 404 || d->status == 416 || (d->status == 200 && *d->at > 0))
+	if (d->status == 404 || d->status == 416 || (d->status == 200 && d->from > 0))
 		return err_set(e, ERR_POSITION, "%s: HTTP status %d at byte %lld", url, d->status, (long long)*d->at);
 	return err_set(e, ERR_IO, "%s: %s, %lld of %lld bytes are here (HTTP status %d)", url,
 		text[0] ? text : curl_easy_strerror(result), (long long)*d->at, (long long)d->whole, d->status);
@@ -261,7 +261,7 @@ enum err_code call_download(const char *url, int fd, _Atomic int64_t *at, int64_
 {
 	char error[CURL_ERROR_SIZE] = "";
 	pthread_once(&once, init_curl);
-	struct download d = {.easy = curl_easy_init(), .fd = fd, .at = at, .whole = whole, .stop = stop};
+	struct download d = {.easy = curl_easy_init(), .fd = fd, .at = at, .from = *at, .whole = whole, .stop = stop};
 	if (!d.easy)
 		return err_set(e, ERR_NOMEM, "no memory for a download");
 	set_common(d.easy, error);

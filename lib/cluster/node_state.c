@@ -27,6 +27,8 @@ enum node_state node_state_judge(const struct node_facts *f, enum node_state bef
 		return NODE_DIVERGED;
 	if (f->snapshot)
 		return NODE_SNAPSHOT;
+	if (f->ahead)
+		return NODE_SYNCING;
 	/* A database that was just created, and so has reached no head, makes nobody unready. */
 	if (in_sync && f->lag_ms <= f->lag_most_ms)
 		return NODE_READY;
@@ -39,7 +41,8 @@ struct self_database {
 	char id[JOURNAL_ID_LEN];
 	bool listed;                   /* the master's last heartbeat named it */
 	struct lag lag;
-	int64_t head, floor;
+	struct journal_pos pos, told;  /* its own position; the newest one of the master that was named whole */
+	int64_t head, floor;           /* head: the newest row of the master that was named */
 	enum wire_condition condition;
 };
 
@@ -138,7 +141,10 @@ static void collect(const struct self *s, struct node_facts *f)
 		if (!d->listed)
 			continue;
 		int64_t since = lag_since(&d->lag);
-		f->diverged |= d->condition == WIRE_DIVERGED || d->condition == WIRE_CORRUPT;
+		bool differs = d->pos.seq > 0 && d->pos.seq == d->told.seq &&
+			memcmp(d->pos.hash, d->told.hash, JOURNAL_HASH_LEN) != 0;
+		f->ahead |= d->pos.seq > d->head;
+		f->diverged |= differs || d->condition == WIRE_DIVERGED || d->condition == WIRE_CORRUPT;
 		f->snapshot |= d->condition == WIRE_SNAPSHOT;
 		f->proved &= d->lag.proved;
 		if (since >= 0 && now - since > f->lag_ms)
@@ -200,6 +206,7 @@ void node_state_heartbeat(struct self *s, const struct wire_heartbeat *h)
 {
 	int64_t now = clock_boot_ms();
 	pthread_mutex_lock(&s->lock);
+	bool same_reign = s->v.master_epoch == h->from.epoch;
 	s->is_new = false;
 	s->v.heartbeat_boot_ms = now;
 	s->paused = h->paused;
@@ -215,9 +222,12 @@ void node_state_heartbeat(struct self *s, const struct wire_heartbeat *h)
 		if (!d)
 			continue;
 		d->listed = true;
-		d->head = h->databases[i].pos.seq;
+		d->told = h->databases[i].pos;
+		/* A batch that was faster may have named a newer one. */
+		if (!same_reign || d->told.seq > d->head)
+			d->head = d->told.seq;
 		d->floor = h->databases[i].floor;
-		lag_heard(&d->lag, d->head, now);
+		lag_heard(&d->lag, d->told.seq, now);
 	}
 	for (size_t i = 0; i < s->n;)
 		if (s->databases[i].listed)
@@ -243,8 +253,10 @@ void node_state_reached(struct self *s, const char *id, const struct journal_pos
 {
 	pthread_mutex_lock(&s->lock);
 	struct self_database *d = find(s, id);
-	if (d)
+	if (d) {
+		d->pos = *pos;
 		lag_reached(&d->lag, pos->seq);
+	}
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -18,6 +18,7 @@ struct node_facts {
 	int64_t silent_ms, lag_most_ms;
 	bool paused, fault, diverged, snapshot;
 	bool proved;                   /* every database has reached a head of the master */
+	bool ahead;                    /* one has rows beyond any head that the master named */
 	int64_t lag_ms;
 	bool was_in_sync;              /* when the heartbeats stopped */
 };

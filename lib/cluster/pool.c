@@ -11,7 +11,8 @@
 /* A slave is called ready once it is at most this part of lag_ms behind. */
 #define CATCH_UP_PART 4
 
-enum err_code pool_new(struct pool **out, struct node *node, struct readers *readers, struct err *e)
+enum err_code pool_new(struct pool **out, struct node *node, struct readers *readers, void (*changed)(void *arg),
+	void *arg, struct err *e)
 {
 	struct pool *p = calloc(1, sizeof *p);
 	pthread_condattr_t attr;
@@ -19,6 +20,8 @@ enum err_code pool_new(struct pool **out, struct node *node, struct readers *rea
 		return err_set(e, ERR_NOMEM, "no memory for the pool");
 	p->node = node;
 	p->readers = readers;
+	p->changed = changed;
+	p->arg = arg;
 	p->last_change = &p->changes;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -58,6 +61,7 @@ void pool_lock(struct pool *p)
 void pool_unlock(struct pool *p)
 {
 	struct pool_change *c = p->changes, *next;
+	bool any = c != NULL;
 	p->changes = NULL;
 	p->last_change = &p->changes;
 	pthread_mutex_unlock(&p->lock);
@@ -69,6 +73,8 @@ void pool_unlock(struct pool *p)
 		json_decref(c->data);
 		free(c);
 	}
+	if (any)
+		p->changed(p->arg);
 }
 
 void pool_note(struct pool *p, const char *kind, const char *level, json_t *data, const char *fmt, ...)

@@ -27,6 +27,7 @@ struct link {
 	enum link_mode mode;
 	struct journal_pos acked;      /* durable there; meaningful in LINK_ROWS, else the last known */
 	bool acked_known;
+	int64_t beat_seq;              /* acked when the last heartbeat was sent: its answer cannot name less */
 	struct lag lag;
 	int64_t bytes;                 /* of the bodies after acked; -1: not counted yet */
 	int64_t count_to;              /* the rows up to this one are being counted; 0: they are not; -1: they cannot */
@@ -67,7 +68,9 @@ struct pool_database {
 
 struct pool;
 
-enum err_code pool_new(struct pool **out, struct node *node, struct readers *readers, struct err *e);
+/* changed: called, without the lock, after a slave's state did. */
+enum err_code pool_new(struct pool **out, struct node *node, struct readers *readers, void (*changed)(void *arg),
+	void *arg, struct err *e);
 void pool_free(struct pool *p);
 
 /* ---- keeping in step ---- */
@@ -144,12 +147,14 @@ struct pool_target {
 	bool paused;
 };
 
-/* The slaves, for one round; caller frees *out. */
+/* The slaves, for one round of heartbeats that is sent now; caller frees *out. */
 size_t pool_targets(struct pool *p, struct pool_target **out);
 
 /* The databases for a heartbeat (name, id, pos, floor); caller frees. */
 size_t pool_heads(struct pool *p, struct wire_database **out);
 
+/* The answer to a heartbeat. A position that contradicts what had been
+ * acknowledged is asked for anew: the slave was started again with another file. */
 void pool_answered(struct pool *p, const char *slave, const struct wire_reply *r);
 void pool_unanswered(struct pool *p, const char *slave, const char *why);   /* a heartbeat got no answer */
 void pool_refuses(struct pool *p, const char *slave, const char *why);   /* it cannot be a slave of this master */

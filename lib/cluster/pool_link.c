@@ -313,6 +313,8 @@ size_t pool_targets(struct pool *p, struct pool_target **out)
 	struct pool_target *list = *out = calloc(p->slave_n + 1, sizeof *list);
 	for (size_t i = 0; list && i < p->slave_n; i++) {
 		const struct slave *s = p->slaves[i];
+		for (size_t d = 0; d < p->database_n; d++)
+			s->links[d].beat_seq = s->links[d].mode == LINK_ROWS ? s->links[d].acked.seq : 0;
 		memcpy(list[n].name, s->name, sizeof s->name);
 		memcpy(list[n].peer_url, s->peer_url, sizeof s->peer_url);
 		list[n++].paused = s->paused;
@@ -338,6 +340,24 @@ size_t pool_heads(struct pool *p, struct wire_database **out)
 	return n;
 }
 
+/* Whether what a slave says of a database contradicts what it had
+ * acknowledged, or what the master has. */
+static bool contradicts(const struct link *k, const struct pool_database *db, const struct wire_reply *r)
+{
+	if (k->mode != LINK_ROWS || k->beat_seq == 0)
+		return false;
+	for (size_t i = 0; i < r->n; i++) {
+		const struct wire_database *d = &r->databases[i];
+		if (strcmp(d->id, db->id) != 0)
+			continue;
+		if (!d->has_pos || (d->condition != WIRE_OK && d->condition != WIRE_SNAPSHOT))
+			return true;
+		return d->pos.seq < k->beat_seq || d->pos.seq > db->head.seq ||
+			(d->pos.seq == k->acked.seq && memcmp(d->pos.hash, k->acked.hash, JOURNAL_HASH_LEN) != 0);
+	}
+	return true;
+}
+
 void pool_answered(struct pool *p, const char *slave, const struct wire_reply *r)
 {
 	pool_lock(p);
@@ -353,6 +373,12 @@ void pool_answered(struct pool *p, const char *slave, const struct wire_reply *r
 		memcpy(s->node_state, r->state, sizeof s->node_state);
 		memcpy(s->sqlite, r->sqlite, sizeof s->sqlite);
 		memcpy(s->machine, r->machine, sizeof s->machine);
+		for (size_t d = 0; d < p->database_n && r->code == ERR_OK; d++)
+			if (contradicts(&s->links[d], &p->databases[d], r)) {
+				s->links[d].mode = LINK_UNKNOWN;
+				if (s->sender)
+					sender_wake(s->sender);
+			}
 	}
 	pool_unlock(p);
 }

@@ -19,6 +19,8 @@ struct pool_change {
 struct pool {
 	struct node *node;
 	struct readers *readers;
+	void (*changed)(void *arg);
+	void *arg;
 	pthread_mutex_t lock;
 	pthread_cond_t acked;          /* CLOCK_MONOTONIC */
 	int waiters;

@@ -267,7 +267,7 @@ enum err_code replica_new(struct replica **out, struct node *node, struct reader
 	pthread_cond_init(&r->wake, &attr);
 	pthread_condattr_destroy(&attr);
 	json_t *before = statefile_document(&node->conf);
-	if (node_state_new(&r->self, node, before, e) == ERR_OK && pool_new(&r->pool, node, readers, e) == ERR_OK &&
+	if (node_state_new(&r->self, node, before, e) == ERR_OK && pool_new(&r->pool, node, readers, poke, r, e) == ERR_OK &&
 		reign_new(&r->reign, node, r->self, e) == ERR_OK)
 		fetcher_new(&r->fetcher, node, readers, r->self, e);
 	json_decref(before);
