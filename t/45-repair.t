@@ -182,7 +182,7 @@ subtest 'kill -9 while a copy is made, fetched and brought in' => sub {
 		$c->watch(0.05 * $i);
 		$c->wait_respawn(@who, $c->kill_program(@who));
 		$c->wait_until(30, 'the master is active', sub { $c->health('n1', 'write') == 200 });
-		$c->execute($db, q{insert into log(x) values('between')});
+		$c->wait_until(30, 'HAProxy knows it', sub { eval { $c->execute($db, q{insert into log(x) values('between')}) } });
 	}
 	$c->converged('after all of them', seconds => 120);
 };

@@ -21,6 +21,8 @@ struct heartbeat {
 	struct pool *pool;
 	struct reign *reign;
 	struct self *self;
+	void (*asked)(void *arg);
+	void *arg;
 	pthread_t thread;
 	struct calls *calls;
 	struct beat *beats;
@@ -122,6 +124,13 @@ static void beat_all(struct heartbeat *h)
 		node_state_beat(h->self);
 }
 
+/* A member's answer to the question, or that it cannot be reached. */
+static void answered(struct heartbeat *h, const struct beat *b, const struct wire_reply *r)
+{
+	reign_answered(h->reign, b->name, r, h->heads, h->heads_n);
+	h->asked(h->arg);
+}
+
 static void finish(struct heartbeat *h, struct call *k)
 {
 	struct beat *b = call_owner(k);
@@ -133,7 +142,7 @@ static void finish(struct heartbeat *h, struct call *k)
 		pool_unanswered(h->pool, b->name, call_error(k));
 	if (call_status(k) == 0 || wire_reply_parse(text->data ? text->data : "", text->len, &r, &e) != ERR_OK) {
 		if (b->ask)
-			reign_answered(h->reign, b->name, NULL, NULL, 0);
+			answered(h, b, NULL);
 		return;
 	}
 	int64_t reign = h->node->reign;
@@ -142,7 +151,7 @@ static void finish(struct heartbeat *h, struct call *k)
 	if (r.code == ERR_CLUSTER_FOREIGN || r.code == ERR_NODE_UNKNOWN || r.code == ERR_WIRE)
 		pool_refuses(h->pool, b->name, r.detail);
 	if (b->ask)
-		reign_answered(h->reign, b->name, r.code == ERR_OK ? &r : NULL, h->heads, h->heads_n);
+		answered(h, b, r.code == ERR_OK ? &r : NULL);
 	else if (reign && (r.promised > reign || r.code == ERR_EPOCH_STALE))
 		reign_fenced(h->reign, r.promised, r.node, r.detail);
 	wire_reply_release(&r);
@@ -181,7 +190,7 @@ static void free_heartbeat(struct heartbeat *h)
 }
 
 enum err_code heartbeat_start(struct heartbeat **out, struct node *node, struct pool *pool, struct reign *reign,
-	struct self *self, struct err *e)
+	struct self *self, void (*asked)(void *arg), void *arg, struct err *e)
 {
 	struct heartbeat *h = calloc(1, sizeof *h);
 	if (!h)
@@ -190,6 +199,8 @@ enum err_code heartbeat_start(struct heartbeat **out, struct node *node, struct 
 	h->pool = pool;
 	h->reign = reign;
 	h->self = self;
+	h->asked = asked;
+	h->arg = arg;
 	if (calls_new(&h->calls, e) == ERR_OK && pthread_create(&h->thread, NULL, heartbeat_thread, h) != 0)
 		err_set(e, ERR_NOMEM, "cannot start the heartbeats' thread");
 	if (e->code != ERR_OK) {

@@ -9,8 +9,9 @@
 
 struct heartbeat;
 
+/* asked: called in the heartbeat's thread after each answer to a question. */
 enum err_code heartbeat_start(struct heartbeat **out, struct node *node, struct pool *pool, struct reign *reign,
-	struct self *self, struct err *e);
+	struct self *self, void (*asked)(void *arg), void *arg, struct err *e);
 void heartbeat_wake(struct heartbeat *h);   /* the role or the pool changed: beat now */
 void heartbeat_stop(struct heartbeat *h);   /* NULL is fine */
 

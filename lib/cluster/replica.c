@@ -298,7 +298,7 @@ enum err_code replica_start(struct replica *r, struct catalog *catalog, struct e
 		ask_members(r);
 	}
 	struct prune_env prune = {r->node, catalog, r->readers, r->pool, r->shelf, r->reign, r->self};
-	if (heartbeat_start(&r->heartbeat, r->node, r->pool, r->reign, r->self, e) != ERR_OK ||
+	if (heartbeat_start(&r->heartbeat, r->node, r->pool, r->reign, r->self, poke, r, e) != ERR_OK ||
 		prune_start(&r->prune, &prune, e) != ERR_OK)
 		return e->code;
 	/* A master that is the only member is open when this returns. */
