@@ -226,7 +226,8 @@ cmd_logs() {
         esac
     done
     need_node "$name"
-    if [[ ! $follow ]]; then show_log "$name" "$lines"; return; fi
+    # Whoever reads may stop reading.
+    if [[ ! $follow ]]; then show_log "$name" "$lines" 2>/dev/null || true; return; fi
     # Each line with the program it is from; -F goes on when svlogd begins a new file.
     tail -q -n 20 -F "$DIR/$name"/log/*/current
 }
