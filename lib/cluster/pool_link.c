@@ -251,6 +251,16 @@ void pool_stuck(struct pool *p, struct slave *s, const char *id, const struct jo
 	pool_unlock(p);
 }
 
+/* Whoever diverged there first and still waits for its copy does not get one either. */
+static void stop_waiting(struct pool *p, const struct pool_database *db, int64_t bad_seq)
+{
+	for (size_t i = 0; i < p->slave_n; i++) {
+		struct link *k = &p->slaves[i]->links[db - p->databases];
+		if (k->mode == LINK_COPY && k->bad_seq == bad_seq && !k->turn)
+			k->mode = LINK_STUCK;
+	}
+}
+
 void pool_diverged(struct pool *p, struct slave *s, const char *id, int64_t bad_seq, const char *reason,
 	const char *why)
 {
@@ -269,10 +279,11 @@ void pool_diverged(struct pool *p, struct slave *s, const char *id, int64_t bad_
 		(json_int_t)bad_seq, "master", (json_int_t)db->head.epoch, (json_int_t)db->head.seq, "slave_seq",
 		(json_int_t)k->acked.seq, "reason", reason);
 	if (again) {
-		snprintf(text, sizeof text, "%s diverged at row %" PRId64 " as %s did: the statement differs between nodes;"
-			" neither is repaired by itself", s->name, bad_seq, db->first_diverged);
+		snprintf(text, sizeof text, "%s diverged at row %" PRId64 " as %s did: the statement has another effect on each node."
+			" It is not repaired by itself; see reseed", s->name, bad_seq, db->first_diverged);
 		k->mode = LINK_STUCK;
 		k->turn = false;
+		stop_waiting(p, db, bad_seq);
 		pool_note(p, "slave.diverged_again", "alert", data, "database %s: %s", db->name, text);
 	} else {
 		snprintf(db->first_diverged, sizeof db->first_diverged, "%s", s->name);
