@@ -84,7 +84,7 @@ ailments() {
     [[ $(grep -c '^writes/.* UP' <<<"$states") == 1 ]] || printf 'HAProxy has no master up (backend writes)\n'
     for name in $(node_names); do
         grep -q "^any/$name " <<<"$states" || printf 'HAProxy does not have %s in its list yet\n' "$name"
-        grep -q "^any/$name UP" <<<"$states" || printf 'HAProxy does not see %s living\n' "$name"
+        grep -Eq "^any/$name (UP|DRAIN|MAINT)" <<<"$states" || printf 'HAProxy does not see %s living\n' "$name"
         grep -q "^writes/$name UP" <<<"$states" ||
             grep -Eq "^reads/$name (UP|MAINT|DRAIN|NOLB)" <<<"$states" || printf 'HAProxy sends no reads to %s\n' "$name"
     done
