@@ -2,7 +2,7 @@
 # Building out of the tree, in var/build, only what has changed. Sourced by ./cluster.
 
 # build_in FOLDER [configure option…]: makes the programs there. make decides what is to be done; configure runs when
-# it has not yet, or with other options.
+# it has not yet, or with other options than those given.
 build_in() {
     local folder=$1; shift
     mkdir -p "$folder"
@@ -13,7 +13,8 @@ build_in() {
         say "Preparing the build (autoreconf)"
         run_logged "$folder/autoreconf.log" autoreconf -i "$TOP"
     fi
-    if [[ ! -f $folder/Makefile || $(cat "$folder/.options" 2>/dev/null) != "$*" ]]; then
+    # Without options any configured folder will do: `up` after `check` does not configure again.
+    if [[ ! -f $folder/Makefile ]] || { (($#)) && [[ $(cat "$folder/.options" 2>/dev/null) != "$*" ]]; }; then
         say "Configuring in ${folder#"$TOP"/}"
         (cd "$folder" && run_logged configure.log "$TOP/configure" -q "$@")
         printf '%s' "$*" >"$folder/.options"
