@@ -1,7 +1,7 @@
 // The page's modules that need no page: values, SQL texts, addresses, positions, times.
 import { readdirSync, readFileSync } from "node:fs";
 import { done, is, ok } from "./tap.mjs";
-import { Literal, write } from "../../www/js/json.js";
+import { Literal, parse, write } from "../../www/js/json.js";
 import * as value from "../../www/js/value.js";
 import * as sqltext from "../../www/js/sqltext.js";
 import * as format from "../../www/js/format.js";
@@ -33,12 +33,22 @@ is(value.typedNumber("-inf"), { real: "-Infinity" }, "infinity has its own form"
 for (const typed of ["", ".", "1x", "e5", "--1", "0x10"]) fails(() => value.typedNumber(typed), `"${typed}" is no number`);
 
 // ---- what comes back
-is(value.decode("9007199254740993", "INTEGER"), 9007199254740993n, "a long integer in an integer column is an integer");
-is(value.decode("9007199254740993", "TEXT"), "9007199254740993", "the same digits in a text column are text");
-is(value.decode("9007199254740993", null), "9007199254740993", "without a type they stay as they came");
-is(value.numberText(1, "REAL"), "1.0", "a whole real keeps its point");
-is(value.numberText(1e300, "DOUBLE"), "1e+300", "a large real has an exponent");
-is(value.numberText(1, "INTEGER"), "1", "an integer has none");
+is(parse('[9007199254740992,9007199254740993,-9223372036854775808,1]'), [9007199254740992n, 9007199254740993n, -9223372036854775808n, 1],
+  "integers that a double could damage are bigints");
+is(parse('[1.0,-0.0,1.0000000000000001e+300,1000000000000000.0,0.5]').map(value.numberText), ["1.0", "-0.0", "1e+300", "1000000000000000.0", "0.5"],
+  "a whole real does not look like an integer");
+is(parse('{"a":"1.0","b\\"":["\\\\",2.0,"9007199254740993"],"c":"\\\\\\"3.0"}'), { a: "1.0", 'b"': ["\\", new Literal("2.0"), "9007199254740993"], c: '\\"3.0' },
+  "digits in strings are text, whatever is escaped before them");
+for (const text of ["", "[1.0", '"1.0', "[1.0}", "-", "[-]", "01"]) {
+  try {
+    parse(text);
+    ok(false, `${text} is no JSON`);
+  } catch (error) {
+    ok(error instanceof SyntaxError, `${JSON.stringify(text)} is no JSON`, error.stack);
+  }
+}
+is([null, { blob: "AP8=" }, 1n, new Literal("1.0"), "x", { real: "Infinity" }].map(value.valueText), ["NULL", "x'00ff'", "1", "1.0", "x", "Infinity"],
+  "what rows are called by");
 for (const [type, affinity] of [["BIGINT", "integer"], ["varchar(10)", "text"], ["", "blob"], ["FLOAT", "real"],
   ["DECIMAL(10,2)", "numeric"], ["POINT", "integer"], [null, "blob"]]) {
   is(value.affinity(type), affinity, `the affinity of ${JSON.stringify(type)}`);
@@ -49,10 +59,8 @@ is(value.hexToBase64(""), "", "an empty blob");
 is(value.base64ToHex("AP8Q"), "00ff10", "base64 to hex");
 fails(() => value.hexToBase64("0"), "half a byte is refused");
 is([value.blobSize(""), value.blobSize("AA=="), value.blobSize("AAA="), value.blobSize("AAAA")], [0, 1, 2, 3], "sizes of blobs");
-for (const v of [null, "", "x", 1.5, { blob: "AP8Q" }, { real: "Infinity" }]) {
-  const field = value.toField(v, null);
-  const back = value.fromField(field);
-  is(JSON.parse(write(back)), v, `a field gives ${JSON.stringify(v)} back`);
+for (const v of [null, "", "x", 1.5, 7, 9007199254740993n, new Literal("1.0"), { blob: "AP8Q" }, { real: "Infinity" }]) {
+  is(write(value.fromField(value.toField(v))), write(v), `a field gives ${write(v)} back`);
 }
 
 // ---- SQL texts
@@ -85,6 +93,7 @@ is(addressOf(table, ["id", "x"], [7, 0]), { key: "7" }, "an integer key goes int
 is(addressOf(table, ["id"], [9007199254740993n]), { key: "9007199254740993" }, "a long one too");
 is(addressOf(table, ["id"], [".."]), { where: { id: ".." } }, "what a URL parser would eat goes by SQL");
 is(addressOf(table, ["id"], ["12"]), { where: { id: "12" } }, "text that looks like a number goes by SQL");
+is(addressOf(table, ["id"], [new Literal("1.0")]), { where: { id: new Literal("1.0") } }, "a real goes by SQL, as a real");
 is(addressOf(table, ["id"], [null]), null, "a NULL key addresses nothing");
 is(addressOf({ ...table, key: ["a", "b"] }, ["a", "b"], [1, "x"]), { where: { a: 1, b: "x" } }, "composite keys go by SQL");
 is(addressOf({ ...table, key: [] }, ["rowid", "x"], [3, 1]), { key: "3" }, "a table without a key goes by rowid");
@@ -121,6 +130,7 @@ is([0, 999, 1000, 20480, 1e6, 999_950, 5e9].map(format.bytes), ["0 B", "999 B", 
 is(format.bytes(null), "?", "unknown bytes");
 is([0.0712, 9.5, 850, 1500, 14_000, 180_000, 7_200_000, 200_000_000].map(format.duration),
   ["0.07 ms", "9.5 ms", "850 ms", "1.5 s", "14 s", "3 min", "2 h", "2 days"], "times");
+is(format.duration(parse("2.0")), "2 ms", "a time that came as 2.0");
 is([format.ago(null), format.ago("nonsense"), format.ago("2026-01-01T00:00:00Z", Date.parse("2026-01-01T00:00:05Z"))],
   ["?", "?", "5 s ago"], "ages");
 

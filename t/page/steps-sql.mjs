@@ -11,12 +11,12 @@ export async function sqlSteps(page, account, db) {
 
   await step("a read says that it is one, and which node answered", async () => {
     await page.goto(`${url}/index2.html#/db/${db}/sql`);
-    await box.fill("select 1 as one, null as none, 'x' as text, x'0102' as bytes, 9007199254740993 as long, 0.1 as real");
+    await box.fill("select 1 as one, null as none, 'x' as text, x'0102' as bytes, 9007199254740993 as long, 0.1 as real, 1.0 as whole");
     await page.getByText("Runs as a read, on any slave in sync.").waitFor();
     await run.click();
     await summary(/^1 row · .* · read on n[123] at \d+\.\d+$/).waitFor();
   });
-  is(await cells(), ["1", "NULL", "x", "BLOB · 2 bytes", "9007199254740993", "0.1"], "each value is shown as what it is");
+  is(await cells(), ["1", "NULL", "x", "BLOB · 2 bytes", "9007199254740993", "0.1", "1.0"], "each value is shown as what it is");
 
   await step("Ctrl-Enter runs, too; no rows are no error", async () => {
     await box.fill("select * from people where id < 0");

@@ -1,5 +1,5 @@
 // The HTTP API, called on the page's own origin. One function per call; every failure is a Problem.
-import { write } from "./json.js";
+import * as json from "./json.js";
 import { Positions } from "./positions.js";
 
 /** An error for people: an RFC 9457 problem document, or what the page knows when none came. */
@@ -34,13 +34,13 @@ async function call(method, url, { scope, body, search, isRead = method === "GET
   if (body !== undefined) headers["content-type"] = JSON_TYPE;
   const wanted = scope && isRead ? positions.get(scope) : null;
   if (wanted) headers["ddb-min-seq"] = wanted;
-  const query = new URLSearchParams({ ...search, ...(scope ? { big: "string" } : {}) }).toString();
+  const query = new URLSearchParams(search).toString();
   let response;
   let text;
   try {
     response = await fetch(query ? `${url}?${query}` : url, {
       method, headers, cache: "no-store", redirect: "error",
-      body: body === undefined ? undefined : write(body),
+      body: body === undefined ? undefined : json.write(body),
       signal: timeout ? AbortSignal.timeout(timeout) : undefined,
     });
     text = await response.text();
@@ -74,7 +74,7 @@ function parse(text, response) {
     return response.ok ? text : { detail: "The answer was not from DDB itself, but from a server in front of it." };
   }
   try {
-    return JSON.parse(text);
+    return json.parse(text);
   } catch {
     throw new Problem({ title: "Damaged answer", code: "bad_answer", status: response.status,
       detail: "The answer ended early or is not JSON. Try again." });

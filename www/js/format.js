@@ -23,8 +23,9 @@ export function bytes(n) {
 }
 
 /** A length of time in milliseconds: "0.3 ms", "850 ms", "14 s", "3 min", "2 h", "5 days". */
-export function duration(ms) {
-  if (ms === null || ms === undefined) return unknown;
+export function duration(given) {
+  if (given === null || given === undefined) return unknown;
+  const ms = Number(given);
   if (ms < 10) return `${Number(ms.toFixed(2))} ms`;
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;

@@ -8,7 +8,7 @@ const isPlain = (value) => typeof value === "bigint" || Number.isSafeInteger(val
 /**
  * @param {{key: string[], key_kind: string, type: string}} table  its description
  * @param {string[]} columns  of the answer
- * @param {any[]} values  the row, decoded
+ * @param {any[]} values  the row
  * @returns {{key: string}|{where: Object}|null} null: this row cannot be told from others
  */
 export function addressOf(table, columns, values) {

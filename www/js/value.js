@@ -12,19 +12,7 @@ export function affinity(type) {
   return "numeric";
 }
 
-/**
- * A value of an answer that was asked for with big=string. Integers beyond 2^53 come as strings; in a column of
- * integer or numeric affinity such a string cannot be text (SQLite would have made it an integer), so it becomes a
- * bigint here. In a column without a type it stays a string: its digits are right, its kind is not known.
- * @returns {null|number|bigint|string|{blob: string}|{real: string}}
- */
-export function decode(value, type) {
-  if (typeof value === "string" && /^-?\d{16,19}$/.test(value) && type != null) {
-    const a = affinity(type);
-    if (a === "integer" || a === "numeric") return BigInt(value);
-  }
-  return value;
-}
+// A value of an answer is null, a number, a bigint, a Literal (a whole real), a string, {blob} or {real}: see json.js.
 
 export const isBlob = (v) => v !== null && typeof v === "object" && "blob" in v;
 export const isReal = (v) => v !== null && typeof v === "object" && "real" in v;
@@ -44,14 +32,19 @@ export function hexToBase64(hex) {
   return btoa((digits.match(/../g) ?? []).map((d) => String.fromCharCode(parseInt(d, 16))).join(""));
 }
 
-/** The number as text: a whole real keeps its ".0", so that 1.0 does not look like an integer. */
-export function numberText(value, type) {
-  if (isReal(value)) return value.real;
-  if (typeof value === "number" && Number.isInteger(value) && affinity(type) === "real") {
-    const text = String(value);
-    return text.includes("e") ? text : `${text}.0`;
-  }
-  return String(value);
+export const isNumber = (v) => typeof v === "number" || typeof v === "bigint" || v instanceof Literal || isReal(v);
+
+/** A number as text. A whole real keeps its ".0", so that it does not look like an integer. */
+export function numberText(value) {
+  if (value instanceof Literal) return value.text;
+  return isReal(value) ? value.real : String(value);
+}
+
+/** Any value in one line, to call its row by. */
+export function valueText(value) {
+  if (value === null) return "NULL";
+  if (isBlob(value)) return `x'${base64ToHex(value.blob)}'`;
+  return isNumber(value) ? numberText(value) : value;
 }
 
 /** The JSON number for what a person typed ("+5", ".5", "1.", "007"); TypeError when it is none. */
@@ -76,11 +69,11 @@ export function kindOfColumn(type) {
 }
 
 /** {kind, text} that show an existing value in a field. */
-export function toField(value, type) {
+export function toField(value) {
   if (value === null || value === undefined) return { kind: "null", text: "" };
   if (isBlob(value)) return { kind: "blob", text: base64ToHex(value.blob) };
   if (typeof value === "string") return { kind: "text", text: value };
-  return { kind: "number", text: numberText(value, type) };
+  return { kind: "number", text: numberText(value) };
 }
 
 /** The value for a request body. TypeError, with a sentence for the user, when the text does not fit the kind. */

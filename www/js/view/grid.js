@@ -1,16 +1,16 @@
 // A result as a table. Values are shown as what they are: NULL, text, number, blob.
 import { el } from "../dom.js";
-import { affinity, blobSize, decode, isBlob, isReal, numberText } from "../value.js";
+import { affinity, blobSize, isBlob, isNumber, numberText } from "../value.js";
 import * as format from "../format.js";
 
 const FOLD_AT = 160;
 
 /** What stands in a cell. */
-export function cellContent(value, type) {
+export function cellContent(value) {
   if (value === null) return el("span", { class: "v-null" }, "NULL");
   if (isBlob(value)) return el("span", { class: "v-blob" }, `BLOB · ${format.plural(blobSize(value.blob), "byte")}`);
   if (typeof value === "string") return text(value);
-  return numberText(value, type);
+  return numberText(value);
 }
 
 function text(value) {
@@ -29,23 +29,20 @@ function isNumeric(type, values) {
   return values.some(isNumber) && values.every((v) => v === null || isNumber(v));
 }
 
-const isNumber = (value) => typeof value === "number" || typeof value === "bigint" || isReal(value);
-
 /**
  * @param {{caption: string, columns: string[], types: (string|null)[], rows: any[][],
  *   header?: (column: string, index: number) => Node|string, sortOf?: (column: string) => string|null,
  *   actions?: (row: any[]) => Node[]}} result  `header` makes what stands in a column's head; `actions` a last column
  */
 export function grid({ caption, columns, types, rows, header, sortOf, actions }) {
-  const decoded = rows.map((row) => row.map((v, i) => decode(v, types?.[i])));
-  const isRight = columns.map((_, i) => isNumeric(types?.[i], decoded.map((row) => row[i])));
+  const isRight = columns.map((_, i) => isNumeric(types?.[i], rows.map((row) => row[i])));
   return el("table", { class: "grid" },
     el("caption", { class: "unseen" }, caption),
     el("thead", {}, el("tr", {},
       columns.map((c, i) => el("th", { scope: "col", class: isRight[i] ? "num" : null, "aria-sort": sortOf?.(c) ?? null },
         header ? header(c, i) : c)),
       actions && el("th", { scope: "col" }, el("span", { class: "unseen" }, "Actions")))),
-    el("tbody", {}, decoded.map((values) => el("tr", {},
-      values.map((v, i) => el("td", { class: isRight[i] ? "num" : null }, cellContent(v, types?.[i]))),
+    el("tbody", {}, rows.map((values) => el("tr", {},
+      values.map((v, i) => el("td", { class: isRight[i] ? "num" : null }, cellContent(v))),
       actions && el("td", { class: "row-actions" }, actions(values))))));
 }

@@ -22,7 +22,7 @@ function startOf(column, value, isNew) {
     return { kind: mustGive ? kindOfColumn(column.type) : "default", text: "" };
   }
   if (isBlob(value) && blobSize(value.blob) > BLOB_FIELD_MAX) return { kind: "blob", text: "", kept: blobSize(value.blob) };
-  return toField(value, column.type);
+  return toField(value);
 }
 
 function field(column, value, isNew, foreign) {
@@ -67,7 +67,7 @@ function readField(column, kind, input) {
 
 /**
  * Fields for the columns of a table that can be written.
- * @param {Object} table its description  @param {Object|null} row column -> decoded value; null for a new row
+ * @param {Object} table its description  @param {Object|null} row column -> value; null for a new row
  * @returns {{elements: Node[], values: () => Object}} `values`: of a new row what was given, of an existing one what
  *   was changed; it throws an input error that names the field
  */

@@ -5,6 +5,7 @@ import * as format from "../format.js";
 import { href, go } from "../route.js";
 import { addressOf } from "../rowkey.js";
 import * as sqltext from "../sqltext.js";
+import { valueText } from "../value.js";
 import { attempt, badInput, NoticeSlot, success } from "../notice.js";
 import { confirm, confirmTyped, openForm } from "../dialog.js";
 import { crumbs, heading, tableTabs } from "./frame.js";
@@ -81,7 +82,7 @@ class TableView {
   rowActions(values) {
     const address = addressOf(this.description, this.page.columns, values);
     if (!address) return [el("span", { class: "muted", title: "Its key is NULL or not shown: change it by SQL" }, "no key")];
-    const name = address.key ?? Object.values(address.where).map(String).join(", ");
+    const name = address.key ?? Object.values(address.where).map(valueText).join(", ");
     return [
       el("button", { type: "button", class: "quiet", "aria-label": `Edit row ${name}`,
         onclick: () => this.askUpdate(address, values) }, "Edit"),
@@ -120,7 +121,7 @@ class TableView {
     confirm({
       title: `Delete this row of ${this.table}?`, action: "Delete",
       body: [el("dl", { class: "row-preview" }, this.page.columns.map((c, i) =>
-        el("div", {}, el("dt", {}, c), el("dd", {}, cellContent(values[i], this.page.types[i])))))],
+        el("div", {}, el("dt", {}, c), el("dd", {}, cellContent(values[i])))))],
       run: () => this.change(address.key !== undefined
         ? api.deleteRow(this.db, this.table, address.key)
         : api.execute(this.db, sqltext.deleteRow(this.table, address.where)), "deleted"),
