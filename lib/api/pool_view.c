@@ -55,30 +55,6 @@ static void from_catalog(const struct app_status *app, json_t **master, json_t *
 	readers_give(app->readers, c, e.code != ERR_OK);
 }
 
-static json_t *age(const json_t *moment, int64_t now)
-{
-	if (!json_is_integer(moment))
-		return json_null();
-	int64_t ms = now - json_integer_value(moment);
-	return json_integer(ms > 0 ? ms : 0);
-}
-
-/* The state file holds moments, so that a hung writer cannot look fresh; people
- * want ages. */
-static void moments_to_ages(json_t *slaves)
-{
-	size_t i;
-	json_t *slave;
-	json_array_foreach(slaves, i, slave)
-	{
-		json_t *pending = json_object_get(slave, "pending");
-		json_object_set_new(pending, "oldest_ms", age(json_object_get(pending, "oldest_at_ms"), clock_wall_ms()));
-		json_object_del(pending, "oldest_at_ms");
-		json_object_set_new(slave, "answered_ms", age(json_object_get(slave, "answered_boot_ms"), clock_boot_ms()));
-		json_object_del(slave, "answered_boot_ms");
-	}
-}
-
 static json_t *copy_of(const json_t *o, const char *key)
 {
 	json_t *v = json_object_get(o, key);
@@ -194,7 +170,6 @@ static json_t *document(const struct app_status *app, const struct statefile_vie
 		master = json_pack("{s:s, s:s, s:s}", "name", app->conf.name, "url", app->conf.url, "state",
 			node_state_table[view->state].name);
 		slaves = slaves_view(app, doc, view);
-		moments_to_ages(slaves);
 	} else {
 		from_catalog(app, &master, &slaves);
 	}
