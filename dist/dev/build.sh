@@ -19,10 +19,9 @@ build_in() {
         (cd "$folder" && run_logged configure.log "$TOP/configure" -q "$@")
         printf '%s' "$*" >"$folder/.options"
     fi
-    if ! make -q -C "$folder" >/dev/null 2>&1; then
-        say "Building in ${folder#"$TOP"/}"
-        run_logged "$folder/make.log" make -s -j2 -C "$folder"
-    fi
+    # Said only when there is something to compile. (make -q always finds config.h older than its stamp.)
+    if make -n -C "$folder" 2>/dev/null | grep -qE ' (CC|CCLD|GEN) '; then say "Building in ${folder#"$TOP"/}"; fi
+    run_logged "$folder/make.log" make -s -j2 -C "$folder"
     exec 7>&-
 }
 
