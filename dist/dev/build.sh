@@ -19,8 +19,10 @@ build_in() {
         (cd "$folder" && run_logged configure.log "$TOP/configure" -q "$@")
         printf '%s' "$*" >"$folder/.options"
     fi
-    # Said only when there is something to compile. (make -q always finds config.h older than its stamp.)
-    if make -n -C "$folder" 2>/dev/null | grep -qE ' (CC|CCLD|GEN) '; then say "Building in ${folder#"$TOP"/}"; fi
+    # Said only when there is something to do. (make -q always finds config.h older than its stamp.)
+    if [[ ! -f $folder/libddb.a || $(find "$TOP"/{lib,cgi,db,Makefile.am} -newer "$folder/libddb.a" -print -quit) ]]; then
+        say "Building in ${folder#"$TOP"/}"
+    fi
     run_logged "$folder/make.log" make -s -j2 -C "$folder"
     exec 7>&-
 }
