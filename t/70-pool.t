@@ -43,7 +43,7 @@ subtest 'a slave is added and removed under load' => sub {
 	$c->stats_action('reads', 'n3', 'maint');
 	$c->stats_action('reads', 'n3', 'ready');
 	$c->up(3);
-	is(scalar $c->nodes, 4, 'n4 is there');
+	is(join(' ', $c->nodes), 'n1 n2 n3 n4', 'n4 is there');
 	ok((grep { $_->{name} eq 'n4' } $c->pool->{slaves}->@*), 'and in the pool');
 	$c->wait_in_sync(slaves => ['n4']);
 	$c->wait_until(15, 'HAProxy has it', sub { $c->server_status('reads', 'n4') eq 'UP' });
@@ -69,7 +69,7 @@ subtest 'a slave is added and removed under load' => sub {
 	my @r = $load->records;
 	my @failed = grep { $_->[3] != 200 } @r;
 	is(scalar(@failed), 0, 'no read of ' . @r . ' failed meanwhile') or diag(join "\n", map { $_->[8] } @failed[0 .. ($#failed > 4 ? 4 : $#failed)]);
-	for my $bad ([ name => '1 2' ], [ url => 'nowhere' ], [ url => 'http://127.0.0.1' ], [ name => '' ], [ peer_url => 'ftp://x:1' ], [ name => undef ]) {
+	for my $bad ([ name => '1 2' ], [ url => 'nowhere' ], [ name => '' ], [ peer_url => 'ftp://x:1' ], [ name => undef ]) {
 		my %s = (name => 'n9', url => 'http://127.0.0.1:1', peer_url => 'http://127.0.0.1:2', @$bad);
 		is($c->post('/v1/pool/slaves', \%s)->{status}, 400, "refused: $bad->[0] " . ($bad->[1] // 'null'));
 	}
