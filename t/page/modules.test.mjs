@@ -139,6 +139,10 @@ const unknown = listNodes({ epoch: null, master: { name: "n1", url: null }, slav
   pending: { operations: null, bytes: null, oldest_ms: null }, databases: null }] }, null);
 is(unknown.map((n) => [n.state, n.since, n.epoch, n.lag, n.pending?.operations ?? null, n.positions]),
   [[null, null, null, null, null, null], [null, null, null, null, null, null]], "nothing known is null, never 0");
+const alone = listNodes({ epoch: 1, master: { name: "n1" }, slaves: [{ name: "n2", state: null }, { name: "n3", state: null }] },
+  { node: "n3", state: "silent", since: "2026-01-01T00:00:00Z", databases: { a: { epoch: 1, seq: 8 } } });
+is(alone.map((n) => [n.state, n.lag, n.epoch]), [[null, null, 1], [null, null, null], ["silent", null, 1]],
+  "without a master the answering slave's word about itself counts, and nothing else is known");
 const known = listNodes({ epoch: 1, master: { name: "n1" }, slaves: [{ name: "n2", state: "ready",
   pending: { operations: 0, bytes: 0, oldest_ms: null }, databases: { _ddb: { epoch: 1, seq: 9, lag: 0 }, b: { epoch: 1, seq: 2, lag: 0 }, a: { epoch: 1, seq: 5, lag: 3 } } }] },
 { node: "n1", role: "master", state: "master", since: "2026-01-01T00:00:00Z", databases: { a: { epoch: 1, seq: 8 } } });

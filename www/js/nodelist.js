@@ -16,7 +16,7 @@ export function listNodes(pool, status) {
   if (!pool) return status?.node ? [fromStatus(status)] : [];
   const nodes = [];
   if (pool.master?.name) nodes.push(master(pool, status));
-  for (const slave of pool.slaves ?? []) nodes.push(fromPool(slave));
+  for (const slave of pool.slaves ?? []) nodes.push(fromPool(slave, status));
   return nodes;
 }
 
@@ -32,13 +32,15 @@ function master(pool, status) {
   };
 }
 
-function fromPool(slave) {
-  const positions = positionsOf(slave.databases, { isMaster: false });
+// Without a master nobody judges a slave from outside; what the answering one says of itself is still known.
+function fromPool(slave, status) {
+  const own = slave.state === null && status?.node === slave.name ? status : null;
+  const positions = positionsOf(slave.databases ?? own?.databases, { isMaster: false });
   const epochs = (positions ?? []).map((p) => p.epoch);
   const lags = (positions ?? []).map((p) => p.lag);
   return {
-    name: slave.name, role: "slave", url: slave.url ?? null, state: slave.state ?? null, since: slave.since ?? null,
-    epoch: highest(epochs), positions, lag: highest(lags),
+    name: slave.name, role: "slave", url: slave.url ?? null, state: slave.state ?? own?.state ?? null,
+    since: slave.since ?? own?.since ?? null, epoch: highest(epochs), positions, lag: highest(lags),
     pending: {
       operations: slave.pending?.operations ?? null,
       bytes: slave.pending?.bytes ?? null,
