@@ -69,7 +69,7 @@ subtest 'a slave is added and removed under load' => sub {
 	my @r = $load->records;
 	my @failed = grep { $_->[3] != 200 } @r;
 	is(scalar(@failed), 0, 'no read of ' . @r . ' failed meanwhile') or diag(join "\n", map { $_->[8] } @failed[0 .. ($#failed > 4 ? 4 : $#failed)]);
-	for my $bad ([ name => '1 2' ], [ url => 'nowhere' ], [ name => '' ], [ peer_url => 'ftp://x:1' ], [ name => undef ]) {
+	for my $bad ([ name => '1 2' ], [ url => 'nowhere' ], [ url => 'http://127.0.0.1' ], [ url => 'http://h:1/x' ], [ url => 'http://a b:1' ], [ url => 'http://h:99999' ], [ name => '' ], [ peer_url => 'ftp://x:1' ], [ name => undef ]) {
 		my %s = (name => 'n9', url => 'http://127.0.0.1:1', peer_url => 'http://127.0.0.1:2', @$bad);
 		is($c->post('/v1/pool/slaves', \%s)->{status}, 400, "refused: $bad->[0] " . ($bad->[1] // 'null'));
 	}

@@ -453,13 +453,28 @@ static enum err_code change(struct replica *r, const char *sql, json_t *params, 
 	return e->code;
 }
 
+/* http://host:port and nothing else: it goes into the configuration of HAProxy,
+ * where follow-pool passes the same form only, and into headers for nginx. */
+static bool address_ok(const char *url)
+{
+	static const char scheme[] = "http://", digits[] = "0123456789";
+	if (!url || strlen(url) >= WIRE_URL_LEN || strncmp(url, scheme, sizeof scheme - 1) != 0)
+		return false;
+	url += sizeof scheme - 1;
+	size_t host = strspn(url, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-");
+	if (host == 0 || url[host] != ':')
+		return false;
+	url += host + 1;
+	size_t port = strspn(url, digits);
+	return port > 0 && port <= 5 && url[port] == '\0' && strtol(url, NULL, 10) >= 1 && strtol(url, NULL, 10) <= 65535;
+}
+
 enum err_code replica_pool_add(struct replica *r, const char *name, const char *url, const char *peer_url,
 	struct err *e)
 {
-	char host[WIRE_URL_LEN - 8];
 	if (!name_ok(name))
 		return err_set(e, ERR_BAD_NAME, "a node's name has 1 to %d letters, digits, - and _", WIRE_NAME_LEN - 1);
-	if (!statefile_host(url, host, sizeof host) || !statefile_host(peer_url, host, sizeof host))
+	if (!address_ok(url) || !address_ok(peer_url))
 		return err_set(e, ERR_BAD_VALUE, "url and peer_url must have the form http://host:port");
 	if (in_pool(r, name, e))
 		return err_set(e, ERR_EXISTS, "the pool has a node %s already", name);
