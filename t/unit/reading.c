@@ -390,6 +390,39 @@ static void test_tables(void)
 	ok(status >= 400 && status < 500, "a view of nothing is a clear error (%d)", status);
 }
 
+/* Requests of all kinds from many threads, while the schema changes under them. */
+static void *read_much(void *arg)
+{
+	static const char *const uris[] = {QUERY "?sql=select+count(*)+from+t", "/v1/db/shop/tables/moving/rows?order=a.desc",
+		"/v1/db/shop/tables", "/v1/db/shop/tables/moving", "/v1/db/shop/tables/t/rows/1", "/v1/db/shop/tables/nix/rows"};
+	int *wrong = arg;
+	for (int i = 0; i < 300; i++) {
+		int status = node_get(uris[i % 6], NULL);
+		*wrong += status != (i % 6 == 5 ? 404 : 200);
+	}
+	return NULL;
+}
+
+static void test_threads(void)
+{
+	pthread_t thread[6];
+	int wrong[6] = {0}, sum = 0;
+	node_state("master", false, 0, NULL);
+	node_sql("CREATE TABLE moving(a); INSERT INTO moving VALUES(1), (2)");
+	for (int i = 0; i < 6; i++)
+		pthread_create(&thread[i], NULL, read_much, &wrong[i]);
+	for (int i = 0; i < 40; i++) {
+		char sql[200];
+		snprintf(sql, sizeof sql, "ALTER TABLE moving ADD COLUMN c%d DEFAULT %d; INSERT INTO moving(a) VALUES(%d)", i, i, i);
+		node_sql(sql);
+	}
+	for (int i = 0; i < 6; i++) {
+		pthread_join(thread[i], NULL);
+		sum += wrong[i];
+	}
+	is_int(sum, 0, "1800 requests in six threads while the schema changes: each is answered as it should be");
+}
+
 int main(void)
 {
 	node_begin();
@@ -405,6 +438,7 @@ int main(void)
 	test_query();
 	test_streams();
 	test_tables();
+	test_threads();
 	node_end();
 	return tap_done();
 }
