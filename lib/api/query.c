@@ -1,5 +1,6 @@
 #include "lib/api/query.h"
 #include "lib/api/serving.h"
+#include "lib/base/jsonr.h"
 #include "lib/http/route.h"
 #include "lib/sql/value.h"
 
@@ -12,18 +13,6 @@ struct question {
 	size_t sql_len;
 	const json_t *params;
 };
-
-static json_t *parse(const char *text, size_t len, const char *what, struct err *e)
-{
-	json_error_t why;
-	json_t *v = json_loadb(text, len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &why);
-	if (!v) {
-		if (e->code == ERR_OK)
-			e->offset = why.position;
-		err_set(e, ERR_BAD_JSON, "%s: %s (line %d, column %d)", what, why.text, why.line, why.column);
-	}
-	return v;
-}
 
 static enum err_code check(struct question *q, struct err *e)
 {
@@ -50,7 +39,7 @@ static enum err_code from_body(struct request *r, struct question *q, struct err
 {
 	struct buf text = BUF_INIT(r->route->body_max);
 	if (request_body(r, r->route->body_max, &text, e) == ERR_OK)
-		q->body = parse(text.data, text.len, "the body", e);
+		q->body = jsonr_parse(text.data, text.len, "the body", e);
 	buf_release(&text);
 	return q->body ? check(q, e) : e->code;
 }
@@ -65,7 +54,7 @@ static enum err_code from_address(struct request *r, struct question *q, struct 
 	}
 	if (!sql)
 		return err_set(e, ERR_BAD_REQUEST, "the parameter sql is missing");
-	json_t *values = params ? parse(params, strlen(params), "params", e) : json_null();
+	json_t *values = params ? jsonr_parse(params, strlen(params), "params", e) : json_null();
 	if (!values)
 		return e->code;
 	q->body = json_object();

@@ -1,4 +1,5 @@
 #include "lib/api/rows_op.h"
+#include "lib/base/jsonr.h"
 #include "lib/journal/op.h"
 #include "lib/sql/value.h"
 
@@ -144,12 +145,8 @@ static enum err_code read_body(struct rows_op *o, struct err *e)
 {
 	size_t most = (size_t)o->w.app->node.conf.body_bytes;
 	struct buf text = BUF_INIT(most);
-	json_error_t why;
-	if (request_body(o->r, most, &text, e) == ERR_OK &&
-		!(o->body = json_loadb(text.data, text.len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &why))) {
-		e->offset = why.position;
-		err_set(e, ERR_BAD_JSON, "the body: %s (line %d, column %d)", why.text, why.line, why.column);
-	}
+	if (request_body(o->r, most, &text, e) == ERR_OK)
+		o->body = jsonr_parse(text.data, text.len, "the body", e);
 	buf_release(&text);
 	return e->code;
 }

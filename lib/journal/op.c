@@ -1,5 +1,6 @@
 #include "lib/journal/op.h"
 #include "lib/base/clock.h"
+#include "lib/base/jsonr.h"
 #include "lib/base/jsonw.h"
 #include "lib/sql/value.h"
 #include "lib/sql/vfs.h"
@@ -68,14 +69,10 @@ static json_t *normal_form(json_t *body, struct err *e)
 
 enum err_code op_parse(const char *text, size_t len, json_t **out, struct err *e)
 {
-	json_error_t why;
 	*out = NULL;
-	json_t *body = json_loadb(text, len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &why);
-	if (!body) {
-		if (e->code == ERR_OK)
-			e->offset = why.position;
-		return err_set(e, ERR_BAD_JSON, "%s (line %d, column %d)", why.text, why.line, why.column);
-	}
+	json_t *body = jsonr_parse(text, len, "the body", e);
+	if (!body)
+		return e->code;
 	json_t *op = normal_form(body, e);
 	json_decref(body);
 	if (!op)

@@ -1,6 +1,7 @@
 /* lib/base: buffers, JSON text, the configuration file. */
 #include "lib/base/conf.h"
 #include "lib/base/file.h"
+#include "lib/base/jsonr.h"
 #include "lib/base/jsonw.h"
 #include "t/tap.h"
 
@@ -50,6 +51,38 @@ static void test_jsonw(void)
 		"overlong forms, surrogates and cut characters do not");
 }
 
+/* n times part, between open and close. */
+static enum err_code parsed(const char *open, const char *part, int n, const char *close)
+{
+	struct err e = ERR_INIT;
+	struct buf text = BUF_INIT(1 << 26);
+	buf_add_str(&text, open);
+	for (int i = 0; i < n; i++)
+		buf_add_str(&text, part);
+	buf_add_str(&text, close);
+	json_t *v = jsonr_parse(text.data, text.len, "it", &e);
+	ok(!v == (e.code != ERR_OK), "a value or an error");
+	json_decref(v);
+	buf_release(&text);
+	return e.code;
+}
+
+static void test_jsonr(void)
+{
+	struct err e = ERR_INIT;
+	ok(parsed("[0", ",{}", JSONR_CONTAINERS_MAX - 1, "]") == ERR_OK, "a million arrays and objects");
+	ok(parsed("[0", ",{}", JSONR_CONTAINERS_MAX, "]") == ERR_TOO_BIG, "and not one more");
+	ok(parsed("[0", ",0", JSONR_VALUES_MAX - 1, "]") == ERR_OK, "five million values");
+	ok(parsed("[0", ",0", JSONR_VALUES_MAX, "]") == ERR_TOO_BIG, "and not one more");
+	ok(parsed("[\"", "{,[\\\"", JSONR_CONTAINERS_MAX, "\"]") == ERR_OK, "brackets within a text do not count");
+	ok(parsed("", "[", 2 * JSONR_CONTAINERS_MAX, "") == ERR_TOO_BIG, "nor need they close");
+	ok(parsed("", "[", 10000, "") == ERR_BAD_JSON, "too deep");
+	ok(parsed("", "\"\\", 1, "") == ERR_BAD_JSON, "a text that ends in the middle");
+	ok(parsed("{\"a\":1", ",\"a\":1", 1, "}") == ERR_BAD_JSON, "a name that stands twice");
+	ok(!jsonr_parse("{\"a\":\n x}", 9, "the body", &e) && e.offset == 8, "where a mistake ends");
+	is_str(e.text, "the body: invalid token near 'x' (line 2, column 2)", "and its words");
+}
+
 static void test_conf(void)
 {
 	char path[] = "/tmp/ddb-conf-XXXXXX";
@@ -72,6 +105,7 @@ int main(void)
 {
 	test_buf();
 	test_jsonw();
+	test_jsonr();
 	test_conf();
 	return tap_done();
 }

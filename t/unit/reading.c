@@ -154,7 +154,7 @@ static void test_wait(void)
 {
 	pthread_t writer;
 	node_state("ready", true, 0, "http://127.0.0.1:8001");
-	node_app.conf.min_seq_wait_ms = 5000;
+	node_app.conf.min_seq_wait_ms = 60000;
 	int64_t seq = head_seq() + 1;
 	pthread_create(&writer, NULL, write_soon, NULL);
 	is_answer("a position that comes while it is waited for", 200, token(1, seq), MIN_SEQ, token(1, seq), NULL, NULL);
@@ -162,7 +162,7 @@ static void test_wait(void)
 	node_app.wait.most = 0;
 	int64_t began = clock_boot_ms();
 	is_answer("too many wait: passed on", 200, "X-Accel-Redirect", MIN_SEQ, token(1, seq + 1), NULL, NULL);
-	ok(clock_boot_ms() - began < 2000, "at once");
+	ok(clock_boot_ms() - began < 20000, "at once");
 	node_app.wait.most = 4;
 	node_app.conf.min_seq_wait_ms = 20;
 }
@@ -297,14 +297,14 @@ static void test_streams(void)
 	node_app.conf.read_deadline_ms = 100;
 	int64_t began = clock_boot_ms();
 	is_int(node_run(&c), 422, "the deadline");
-	ok(has(&c, "\"code\":\"deadline\"") && clock_boot_ms() - began < 2000, "ends what runs for ever");
+	ok(has(&c, "\"code\":\"deadline\"") && clock_boot_ms() - began < 20000, "ends what runs for ever");
 	buf_release(&c.got);
-	node_app.conf.read_deadline_ms = 60000;
+	node_app.conf.read_deadline_ms = 120000;
 	client_init(&c, "GET", QUERY "?sql=" NUMBERS "select+count(*)+from+n,n");
 	c.gone_after = 1;
 	began = clock_boot_ms();
 	node_run(&c);
-	ok(clock_boot_ms() - began < 2000, "a client that goes away ends it too");
+	ok(clock_boot_ms() - began < 20000, "a client that goes away ends it too");
 	buf_release(&c.got);
 	client_init(&c, "HEAD", QUERY "?sql=" NUMBERS "select+i+from+n");
 	began = clock_boot_ms();
