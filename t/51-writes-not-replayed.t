@@ -79,6 +79,7 @@ subtest 'the same at a slave, which passes writes on' => sub {
 };
 
 subtest 'ways by which a write must not come' => sub {
+	$c->wait_until(20, 'HAProxy has a master again', sub { $c->server_status('writes', 'n1') eq 'UP' && $c->health('n1', 'write') == 200 });
 	my $r = $c->post("/v1/db/$db/execute", { sql => q{insert into t values('wrong way', 1)} }, node => 'n1', headers => { 'DDB-Route' => 'reads' });
 	is("$r->{status} $r->{json}{code}", '421 misdirected', 'a write that came through a backend that repeats');
 	$r = $c->post("/v1/db/$db/execute", { sql => q{insert into t values('wrong way', 1)} }, node => 'n2', headers => { 'DDB-Forwarded' => 'n3' });

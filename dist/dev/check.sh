@@ -3,10 +3,14 @@
 #
 # ./cluster check            everything once, in the ordinary build: what a developer runs after each change
 # ./cluster check TEST…      these tests alone (files in t/, or t/unit/NAME for a C test)
-# ./cluster check --full     besides: make distcheck; all of it under AddressSanitizer and UndefinedBehaviorSanitizer; the
+# ./cluster check --full     besides: make distcheck; most of it under AddressSanitizer and UndefinedBehaviorSanitizer; the
 #                            programs' threads under ThreadSanitizer; and the long loops (DDB_LONG=1)
 #
 # Tests have ports and folders of their own, so that two run side by side and beside a running cluster.
+
+# What touches most of the code, memory by memory; the others are the same requests under load and faults.
+tests_of_memory=(t/10-values.t t/12-cgi.t t/13-fastcgi.t t/14-rows-cgi.t t/15-api.t t/30-convergence.t t/41-acknowledged.t
+    t/45-repair.t t/60-bad-input.t t/70-pool.t)
 
 # The threads of replication, group commit and FastCGI under faults: what ThreadSanitizer is to see.
 tests_of_threads=(t/15-api.t t/41-acknowledged.t t/42-sessions.t)
@@ -41,7 +45,7 @@ check_full() {
     local failed=() began=$SECONDS
     part "make distcheck" check_dist
     part "the threads, under ThreadSanitizer" check_threads
-    part "all tests, under AddressSanitizer and UndefinedBehaviorSanitizer" check_memory
+    part "the memory, under AddressSanitizer and UndefinedBehaviorSanitizer" check_memory
     part "all tests, with long loops" check_long
     say "$(((SECONDS - began) / 60)) minutes in all"
     ((${#failed[@]} == 0)) || die "failed: $(printf '%s; ' "${failed[@]}")"
@@ -70,7 +74,7 @@ check_memory() {
     local folder=$TOP/var/build-memory
     build_tests "$folder" --enable-werror --enable-sanitizers=address,undefined
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1 DDB_PATIENCE=3
-    run_tests "$folder" "$folder"/t/unit/*.t t/*.t
+    run_tests "$folder" "$folder"/t/unit/*.t "${tests_of_memory[@]}"
 }
 
 check_threads() {

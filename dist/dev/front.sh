@@ -31,6 +31,9 @@ make_front() {
         STATE="$front/etc/server-state" PASSWORD="$(<"$front/etc/password.hash")" |
         put_if_new "$front/etc/template" 600 || true
     make_service "$front" haproxy "$TOP/dist/dev/service" exec "$(haproxy_program)" -W -f "$front/etc/haproxy.cfg"
+    # Whoever reloads (sv 2): what a sysadmin set this very second must count after it. Failing, so that runsv goes on.
+    printf '#!/bin/sh\n%q --config %q --state %q --socket %q --save\nexit 1\n' "$TOP/haproxy/follow-pool" \
+        "$front/etc/haproxy.cfg" "$front/etc/server-state" "$socket" | put_if_new "$front/service/haproxy/control/2" 755 || true
     make_service "$front" follow-pool "$TOP/dist/dev/service" exec "$TOP/haproxy/follow-pool" --template "$front/etc/template" \
         --config "$front/etc/haproxy.cfg" --state "$front/etc/server-state" --socket "$socket" \
         --reload "sv 2 $front/service/haproxy"

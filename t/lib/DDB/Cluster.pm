@@ -317,7 +317,7 @@ sub start_node ($self, $node) { return $self->cluster(start => $node) }
 sub kill_node ($self, $node) { return $self->cluster(kill => $node) }
 
 sub reload_haproxy ($self) {
-	kill USR2 => $self->pid('haproxy', 'haproxy') or die "HAProxy does not run\n";
+	system('sv', 2, "$self->{dir}/haproxy/service/haproxy") == 0 or die "HAProxy does not run\n";
 	return;
 }
 

@@ -112,10 +112,23 @@ sub dump_copy ($file, $to) {
 	return;
 }
 
-sub _dump_journal ($file, $to, $from) {
+# Nodes prune when it suits them: only what all of them still have is compared.
+sub _cut_journals (@files) {
+	my ($from) = sort { $b <=> $a } map { open my $in, '<:raw', $_ or die "$_: $!"; (<$in> // '') =~ /^(\d+)\|/ ? $1 : 0 } @files;
+	for my $file (@files) {
+		open my $in, '<:raw', $file or die "$file: $!";
+		open my $out, '>:raw', "$file.cut" or die "$file.cut: $!";
+		while (<$in>) { print $out $_ if /^(\d+)\|/ && $1 >= $from }
+		close $out or die "$file.cut: $!";
+		rename "$file.cut", $file or die "$file: $!";
+	}
+	return;
+}
+
+sub _dump_journal ($file, $to) {
 	open my $out, '>:raw', $to or die "$to: $!";
 	_run([ 'sqlite3', '-batch', '-readonly', '-bail', 'file:' . _uri($file) . '?mode=ro' ],
-		"select seq, epoch, at_ms, seed, kind, changes, hex(hash), hex(body) from ddb_journal where seq >= $from order by seq;",
+		"select seq, epoch, at_ms, seed, kind, changes, hex(hash), hex(body) from ddb_journal order by seq;",
 		sub ($l) { print $out "$l\n" });
 	close $out or die "$to: $!";
 	return;
@@ -141,7 +154,6 @@ sub _fts_complaints ($file) {
 # first is the master's. Works in $dir (a scratch folder).
 sub differences ($copies, $dir) {
 	my ($first, @bad, %head) = ($copies->[0][0]);
-	my ($from) = sort { $b <=> $a } map { (sqlite($_->[1], 'select coalesce(min(seq),0) from ddb_journal'))[0] } @$copies;
 	for (@$copies) {
 		my ($name, $file) = @$_;
 		my ($n, $least, $most) = split /\|/, (sqlite($file, 'select count(*), min(seq), max(seq) from ddb_journal'))[0];
@@ -149,10 +161,13 @@ sub differences ($copies, $dir) {
 		$head{$name} = join '.', head_of($file);
 		push @bad, "$name stands at $head{$name}, $first at $head{$first}" if $head{$name} ne $head{$first};
 		dump_copy($file, "$dir/$name.rows");
-		_dump_journal($file, "$dir/$name.journal", $from);
+		_dump_journal($file, "$dir/$name.journal");
 		my @sound = _section("$dir/$name.rows", 'integrity');
 		push @bad, map { "$name: $_" } @sound if "@sound" ne '  ok';
 		push @bad, map { "$name: $_" } _fts_complaints($file);
+	}
+	_cut_journals(map { "$dir/$_->[0].journal" } @$copies);
+	for my $name (map { $_->[0] } @$copies) {
 		for my $part (qw(rows journal)) {
 			next if $name eq $first || system('cmp', '-s', "$dir/$first.$part", "$dir/$name.$part") == 0;
 			push @bad, "$part of $first (<) and $name (>) differ:", _diff("$dir/$first.$part", "$dir/$name.$part");
