@@ -429,6 +429,7 @@ int main(void)
 	node_sql("CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT)");
 	node_sql("INSERT INTO t VALUES(1, 'one'), (2, 'two')");
 	node_app.conf.min_seq_wait_ms = 20;
+	node_app.conf.silent_ms = 9000;
 	test_states();
 	test_unknown();
 	test_positions();
