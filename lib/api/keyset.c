@@ -324,7 +324,8 @@ static bool fits(const struct keyset *k, const char *database_id, const json_t *
 	const char *o = json_string_value(json_object_get(cursor, "o"));
 	const json_t *values = json_object_get(cursor, "k"), *skip = json_object_get(cursor, "s");
 	if (!d || !o || strcmp(d, database_id) != 0 || strcmp(o, order) != 0 || !json_is_array(values) ||
-		json_array_size(values) != (size_t)k->n || !json_is_integer(skip) || json_integer_value(skip) < 0 || json_integer_value(skip) > SKIP_MAX)
+		json_array_size(values) != (size_t)k->n || !json_is_integer(skip) || json_integer_value(skip) < 0 ||
+		json_integer_value(skip) > SKIP_MAX)
 		return false;
 	for (int i = 0; i < k->n; i++)
 		if (!is_value(json_array_get(values, (size_t)i)))

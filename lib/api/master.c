@@ -2,7 +2,6 @@
 #include "lib/base/clock.h"
 #include "lib/cluster/replica.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,26 +59,10 @@ bool master_takes(struct request *r)
 
 static enum err_code take_sync(struct master_write *w, struct err *e)
 {
-	const char *text = request_header(w->r, "HTTP_DDB_SYNC");
-	if (!text)
-		return ERR_OK;
-	char *end;
-	errno = 0;
-	long n = strtol(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || n > SYNC_MOST)
-		return err_set(e, ERR_BAD_REQUEST, "DDB-Sync must be a number of slaves from 0 to %d, not '%.40s'", SYNC_MOST,
-			text);
+	int64_t n;
+	request_header_int(w->r, "HTTP_DDB_SYNC", "DDB-Sync", 0, 0, SYNC_MOST, &n, e);
 	w->sync = (int)n;
-	return ERR_OK;
-}
-
-static enum err_code take_big(struct master_write *w, struct err *e)
-{
-	const char *big = request_param(w->r, "big");
-	if (big && strcmp(big, "string") != 0)
-		return err_set(e, ERR_BAD_REQUEST, "big can only be 'string'");
-	w->big_as_string = big != NULL;
-	return ERR_OK;
+	return e->code;
 }
 
 static enum err_code take_database(struct master_write *w, struct err *e)
@@ -102,7 +85,7 @@ static bool begin(struct request *r, struct master_write *w, bool with_database)
 	if (!master_takes(r))
 		return false;
 	buf_init(&w->answer.results, (size_t)w->app->node.conf.answer_bytes);
-	if (take_sync(w, &e) == ERR_OK && take_big(w, &e) == ERR_OK && with_database)
+	if (take_sync(w, &e) == ERR_OK && request_big_as_string(r, &w->big_as_string, &e) == ERR_OK && with_database)
 		take_database(w, &e);
 	if (e.code == ERR_OK)
 		return true;

@@ -239,7 +239,8 @@ static enum err_code make_put_one(struct rows_op *o, struct err *e)
 	int *column = rows_op_room(t, e), *shown = rows_op_room(t, e), n = 0;
 	if (!json_is_object(o->body))
 		err_set(e, ERR_BAD_JSON, "the body must be an object of columns and values");
-	if (rows_no_filters(o->r, e) == ERR_OK && e->code == ERR_OK && add_select(o, "1", e) == ERR_OK && put_columns(o, column, &n, values, e) == ERR_OK) {
+	if (e->code == ERR_OK && rows_no_filters(o->r, e) == ERR_OK && add_select(o, "1", e) == ERR_OK &&
+		put_columns(o, column, &n, values, e) == ERR_OK) {
 		put_sql(t, column, n, shown, rows_columns(t, shown), &sql);
 		if (rows_op_add(o, &sql, "params", json_incref(values), e) == ERR_OK && t->type == SCHEMA_VIRTUAL)
 			add_select(o, NULL, e);

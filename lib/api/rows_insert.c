@@ -80,7 +80,7 @@ static enum err_code make_insert(struct rows_op *o, struct err *e)
 	int *column = rows_op_room(o->table, e);
 	rows_no_filters(o->r, e);
 	if (json_array_size(rows) == 0)
-		err_set(e, ERR_BAD_JSON, "the body must be an object of columns and values, or an array of them with one at the least");
+		err_set(e, ERR_BAD_JSON, "the body must be an object of columns and values, or an array of one or more of them");
 	for (size_t i = 0; e->code == ERR_OK && i < json_array_size(rows);)
 		add_insert(o, rows, i, &i, column, e);
 	free(column);

@@ -34,7 +34,7 @@ struct schema_column {
 	bool generated;             /* cannot be written */
 	enum schema_affinity affinity;
 	bool boolean;               /* declared BOOL…: true and false are 1 and 0 */
-	char *key_collation;        /* by which the WITHOUT ROWID key sorts it, where the column itself sorts otherwise; else NULL */
+	char *key_collation;        /* by which a WITHOUT ROWID key sorts it, where the column sorts otherwise; NULL: none */
 };
 
 #define SCHEMA_THE_ROWID -1         /* the rowid where a column's index is expected */

@@ -4,10 +4,8 @@
 #include "lib/base/log.h"
 #include "lib/sql/value.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #define XXH_INLINE_ALL
@@ -36,36 +34,14 @@ static bool pass_on(struct request *r, const struct statefile_view *v)
 	return true;
 }
 
-static bool refuse(struct request *r, struct err *e, enum err_code code, const char *text)
-{
-	err_set(e, code, "%s", text);
-	response_problem(r, e);
-	return false;
-}
-
-/* The most ms of staleness that the client accepts. */
-static enum err_code accepted_ms(const struct request *r, int64_t most, int64_t *out, struct err *e)
-{
-	const char *text = request_header(r, "HTTP_DDB_MAX_STALE");
-	*out = most;
-	if (!text)
-		return ERR_OK;
-	char *end;
-	errno = 0;
-	long long v = strtoll(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno)
-		return err_set(e, ERR_BAD_REQUEST, "DDB-Max-Stale must be a whole number of ms, not '%.40s'", text);
-	if (v < most)
-		*out = v;
-	return ERR_OK;
-}
-
 /* Neither this node nor the master: was this one in sync, and is that good enough? */
 static bool last_resort(struct request *r, const struct conf *conf, const struct statefile_view *v)
 {
 	struct err e = ERR_INIT;
-	int64_t most;
-	if (accepted_ms(r, conf->max_stale_ms, &most, &e) != ERR_OK) {
+	int64_t most, accepted;
+	request_header_int(r, "HTTP_DDB_MAX_STALE", "DDB-Max-Stale", INT64_MAX, 0, INT64_MAX, &accepted, &e);
+	most = accepted < conf->max_stale_ms ? accepted : conf->max_stale_ms;
+	if (e.code != ERR_OK) {
 		response_problem(r, &e);
 		return false;
 	}
@@ -90,12 +66,6 @@ static bool may_answer(struct request *r, const struct conf *conf, struct statef
 	if (serves(v))
 		return true;
 	return !pass_on(r, v) && last_resort(r, conf, v);
-}
-
-bool serving_allowed(struct request *r, struct statefile_view *view)
-{
-	struct app_read *app = r->app;
-	return may_answer(r, &app->conf, view);
 }
 
 /* ---- the position asked for ---- */
@@ -294,14 +264,10 @@ static bool begin(struct request *r, struct serving *s, const char *name, bool s
 	struct token t;
 	enum verdict verdict = TOKEN_REACHED;
 	char path[PATH_MAX + CATALOG_NAME_LEN + 16], text[JOURNAL_TOKEN_LEN];
-	const char *big = request_param(r, "big");
 	*s = (struct serving){.r = r, .app = r->app, .name = name, .system = system};
-	s->big_as_string = big && strcmp(big, "string") == 0;
-	if (big && !s->big_as_string)
-		return refuse(r, &e, ERR_BAD_REQUEST, "big can only be 'string'");
 	if (!may_answer(r, &s->app->conf, &s->view))
 		return false;
-	if (token_of(s, &t, &e) != ERR_OK) {
+	if (request_big_as_string(r, &s->big_as_string, &e) != ERR_OK || token_of(s, &t, &e) != ERR_OK) {
 		response_problem(r, &e);
 		return false;
 	}

@@ -48,13 +48,9 @@ struct serving {
 	bool broken;                     /* the connection must not be used again */
 };
 
-/* Whether this node may answer a read that needs no database. Sets DDB-Node,
- * and DDB-Stale where due. If false, the request has been answered. */
-bool serving_allowed(struct request *r, struct statefile_view *view);
-
-/* serving_allowed(), the database of the path's {db}, the position asked for.
- * Sets DDB-Seq. If false, the request has been answered and there is nothing
- * to end. */
+/* May this node answer, the database of the path's {db}, the position asked
+ * for. Sets DDB-Node, DDB-Seq, and DDB-Stale where due. If false, the request
+ * has been answered and there is nothing to end. */
 bool serving_begin(struct request *r, struct serving *s);
 
 /* The same for the system database, whose position a browser has in a cookie

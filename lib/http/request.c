@@ -60,18 +60,24 @@ static enum err_code split_path(struct request *r, const char *raw, size_t len, 
 	return ERR_OK;
 }
 
-static enum err_code take_length(struct request *r, struct err *e)
+/* text as a whole number within bounds; *out stays as it is when text is NULL. */
+static enum err_code whole_number(const char *text, const char *name, int64_t least, int64_t most, int64_t *out,
+	struct err *e)
 {
-	const char *text = variable(r, "CONTENT_LENGTH");
 	if (!text)
 		return ERR_OK;
 	char *end;
 	errno = 0;
 	long long v = strtoll(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno)
-		return err_set(e, ERR_BAD_REQUEST, "the Content-Length is not a number");
-	r->content_length = v;
-	return ERR_OK;
+	bool number = (*text == '-' || (*text >= '0' && *text <= '9')) && *end == '\0' && errno == 0;
+	if (number && v >= least && v <= most) {
+		*out = v;
+		return ERR_OK;
+	}
+	if (most == INT64_MAX)
+		return err_set(e, ERR_BAD_REQUEST, "%s must be a whole number from %" PRId64 " on, not '%.40s'", name, least, text);
+	return err_set(e, ERR_BAD_REQUEST, "%s must be a whole number from %" PRId64 " to %" PRId64 ", not '%.40s'", name,
+		least, most, text);
 }
 
 enum err_code request_begin(struct request *r, const struct request_io *io, void *app, struct err *e)
@@ -99,7 +105,8 @@ enum err_code request_begin(struct request *r, const struct request_io *io, void
 		r->method = "GET";
 	size_t len;
 	const char *path = raw_path(r, &len);
-	if (take_length(r, e) != ERR_OK || split_path(r, path, len, e) != ERR_OK)
+	if (whole_number(variable(r, "CONTENT_LENGTH"), "Content-Length", 0, INT64_MAX, &r->content_length, e) != ERR_OK ||
+		split_path(r, path, len, e) != ERR_OK)
 		return e->code;
 	return url_query_parse(&r->query, variable(r, "QUERY_STRING"), e);
 }
@@ -126,18 +133,23 @@ const char *request_param(const struct request *r, const char *name)
 enum err_code request_param_int(const struct request *r, const char *name, int64_t fallback, int64_t least,
 	int64_t most, int64_t *out, struct err *e)
 {
-	const char *text = request_param(r, name);
 	*out = fallback;
-	if (!text)
-		return ERR_OK;
-	char *end;
-	errno = 0;
-	long long v = strtoll(text, &end, 10);
-	bool number = (*text == '-' || (*text >= '0' && *text <= '9')) && *end == '\0' && errno == 0;
-	if (!number || v < least || v > most)
-		return err_set(e, ERR_BAD_REQUEST, "%s must be a whole number from %" PRId64 " to %" PRId64
-			", not '%.40s'", name, least, most, text);
-	*out = v;
+	return whole_number(request_param(r, name), name, least, most, out, e);
+}
+
+enum err_code request_header_int(const struct request *r, const char *cgi_name, const char *name, int64_t fallback,
+	int64_t least, int64_t most, int64_t *out, struct err *e)
+{
+	*out = fallback;
+	return whole_number(request_header(r, cgi_name), name, least, most, out, e);
+}
+
+enum err_code request_big_as_string(const struct request *r, bool *out, struct err *e)
+{
+	const char *big = request_param(r, "big");
+	*out = big != NULL;
+	if (big && strcmp(big, "string") != 0)
+		return err_set(e, ERR_BAD_REQUEST, "big can only be 'string'");
 	return ERR_OK;
 }
 

@@ -77,6 +77,13 @@ const char *request_param(const struct request *r, const char *name);
 enum err_code request_param_int(const struct request *r, const char *name, int64_t fallback, int64_t least,
 	int64_t most, int64_t *out, struct err *e);
 
+/* The same from a header; name is what people call it. most INT64_MAX: no upper bound is spoken of. */
+enum err_code request_header_int(const struct request *r, const char *cgi_name, const char *name, int64_t fallback,
+	int64_t least, int64_t most, int64_t *out, struct err *e);
+
+/* ?big=string: integers beyond 2^53 are to come as strings. ERR_BAD_REQUEST for any other value. */
+enum err_code request_big_as_string(const struct request *r, bool *out, struct err *e);
+
 /* The decoded segment that matched {name} of the route's pattern; NULL if the route has no such name. */
 const char *request_path(const struct request *r, const char *name);
 
