@@ -118,7 +118,7 @@ sub _cut_journals (@files) {
 	for my $file (@files) {
 		open my $in, '<:raw', $file or die "$file: $!";
 		open my $out, '>:raw', "$file.cut" or die "$file.cut: $!";
-		while (<$in>) { print $out $_ if /^(\d+)\|/ && $1 >= $from }
+		while (my $row = <$in>) { print $out $row if $row =~ /^(\d+)\|/ && $1 >= $from }
 		close $out or die "$file.cut: $!";
 		rename "$file.cut", $file or die "$file: $!";
 	}
@@ -154,8 +154,8 @@ sub _fts_complaints ($file) {
 # first is the master's. Works in $dir (a scratch folder).
 sub differences ($copies, $dir) {
 	my ($first, @bad, %head) = ($copies->[0][0]);
-	for (@$copies) {
-		my ($name, $file) = @$_;
+	for my $copy (@$copies) {
+		my ($name, $file) = @$copy;
 		my ($n, $least, $most) = split /\|/, (sqlite($file, 'select count(*), min(seq), max(seq) from ddb_journal'))[0];
 		push @bad, "$name: the journal has gaps: $n rows from $least to $most" if $n != $most - $least + 1;
 		$head{$name} = join '.', head_of($file);
