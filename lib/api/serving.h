@@ -46,6 +46,7 @@ struct serving {
 	struct journal_pos pos;          /* of the data in this transaction */
 	bool big_as_string;              /* ?big=string */
 	bool broken;                     /* the connection must not be used again */
+	unsigned looks;                  /* at whether the client is still there */
 };
 
 /* May this node answer, the database of the path's {db}, the position asked

@@ -280,6 +280,29 @@ static void test_query(void)
 
 #define NUMBERS "with+recursive+n(i)+as+(select+1+union+all+select+i%2B1+from+n+limit+200000)+"
 
+static void test_many_parameters(void)
+{
+	struct buf sql = BUF_INIT(1 << 20), params = BUF_INIT(1 << 20), body = BUF_INIT(1 << 22);
+	for (int named = 0; named < 2; named++) {
+		buf_reset(&sql);
+		buf_reset(&params);
+		buf_reset(&body);
+		for (int i = 0; i < 10000; i++) {
+			if (named)
+				buf_addf(&params, "%s\"p%d\":%d", i ? "," : "", i, i);
+			else
+				buf_addf(&params, "%s%d", i ? "," : "", i);
+			buf_addf(&sql, named ? "%s:p%d" : "%s?", i ? "," : "", i);
+		}
+		buf_addf(&body, "{\"sql\":\"select 9999 in (%s)\",\"params\":%c%s%c}", sql.data, named ? '{' : '[', params.data,
+			named ? '}' : ']');
+		is_posted(body.data, 200, "\"rows\":[[1]]", named ? "10,000 named parameters" : "10,000 parameters");
+	}
+	buf_release(&sql);
+	buf_release(&params);
+	buf_release(&body);
+}
+
 static void test_streams(void)
 {
 	struct client c;
@@ -437,6 +460,7 @@ int main(void)
 	test_reigns();
 	test_tags();
 	test_query();
+	test_many_parameters();
 	test_streams();
 	test_tables();
 	test_threads();
