@@ -152,6 +152,22 @@ subtest 'rows that the master never had' => sub {
 	cmp_ok(events('n4', 'surplus.saved'), '>', 0, 'an event names them');
 };
 
+subtest 'what a slave lacks is known over a restart of the master' => sub {
+	$c->stop_node('n4');
+	operations(5);
+	$c->wait_until(20, 'it is down', sub { $c->state('n4') eq 'down' });
+	my $s = $c->slave('n4');
+	cmp_ok($s->{pending}{operations}, '>=', 5, 'rows wait for it');
+	$c->watch(2.5);          # positions are kept every two seconds
+	$c->wait_respawn('n1', 'write', $c->kill_program('n1', 'write'));
+	$c->wait_until(20, 'the master is active', sub { $c->health('n1', 'write') == 200 });
+	my $n = $c->wait_until(10, 'its pending rows are named', sub { $c->slave('n4')->{pending}{operations} });
+	is($n, $s->{pending}{operations} + (my @all = $c->databases), 'the same, and the first row of this start in each database');
+	ok($c->wait_until(10, 'their bytes', sub { $c->slave('n4')->{pending}{bytes} }), 'with their bytes');
+	$c->start_node('n4');
+	$c->converged('afterwards');
+};
+
 subtest 'a slave ahead of its master' => sub {
 	$c->stop_node('n4');
 	my (undef, $seq) = head_of($c->file('n4', $db));
@@ -186,6 +202,23 @@ subtest 'kill -9 while a copy is made, fetched and brought in' => sub {
 		$c->wait_until(30, 'HAProxy knows it', sub { eval { $c->execute($db, q{insert into log(x) values('between')}) } });
 	}
 	$c->converged('after all of them', seconds => 120);
+};
+
+# Last, for nothing brings the master back: promoting a node is another matter.
+subtest 'a higher epoch stops the master at once' => sub {
+	$c->stop_node('n2');
+	system('sqlite3', "$c->{dir}/n2/data/node.db", "update node set value = '2' where name = 'promised'") == 0 or die;
+	my $n = 0;
+	$c->execute($db, q{insert into log(x) values('before')});
+	$c->start_node('n2');
+	$c->wait_until(20, 'the master has stepped down', sub { events('n1', 'master.deposed') > 0 });
+	is($c->health('n1', 'write'), 503, 'it takes no writes');
+	is($c->post("/v1/db/$db/execute", { sql => "insert into log(x) values('after')" }, node => 'n1')->{status}, 503, 'none at all');
+	my ($role) = sqlite("$c->{dir}/n1/data/node.db", q{select value from node where name = 'role'});
+	is($role, 'slave', 'and is a slave from now on');
+	$c->stop_node('n1');
+	$c->start_node('n1');
+	is($c->health('n1', 'write'), 503, 'also after a restart');
 };
 
 $c->clean_logs;

@@ -89,10 +89,10 @@ void pool_each_slave(struct pool *p, void (*each)(void *arg, struct slave *s), v
 /* A commit of this node: heads grow, senders wake. Quick. */
 void pool_committed(struct pool *p, const struct database *db, const struct journal_pos *head, int64_t row_bytes);
 
-/* Positions that an earlier process of this node published (pool_json()): they
- * are durable at the slaves, so what is pending can be said, and rows kept,
- * before a slave answers. */
-void pool_recall(struct pool *p, const json_t *slaves);
+/* The slaves' positions, to be kept over a restart, and back: what is durable
+ * at a slave lets its pending rows be named, and kept, before it answers. */
+json_t *pool_positions(struct pool *p);
+void pool_recall(struct pool *p, const json_t *positions);
 
 /* The master's role ended (or began): nothing is known of the slaves any more. */
 void pool_forget(struct pool *p);

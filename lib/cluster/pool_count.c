@@ -259,30 +259,39 @@ json_t *pool_json(struct pool *p)
 	return all;
 }
 
-/* ---- what an earlier process of this master knew ---- */
+/* ---- positions over a restart ---- */
 
-static void recall_link(struct pool *p, struct slave *s, const json_t *one)
+/* {"n2":{"<database id>":[epoch,seq], …}, …} */
+json_t *pool_positions(struct pool *p)
 {
-	const char *id = json_string_value(json_object_get(one, "id"));
-	size_t i = id ? pool_index(p, id) : SIZE_MAX;
-	const json_t *seq = json_object_get(one, "seq"), *epoch = json_object_get(one, "epoch");
-	if (i == SIZE_MAX || !json_is_integer(seq) || s->links[i].acked_known || s->links[i].mode != LINK_UNKNOWN)
-		return;
-	s->links[i].acked = (struct journal_pos){json_integer_value(epoch), json_integer_value(seq), {0}};
-	s->links[i].acked_known = true;
+	json_t *all = json_object();
+	pool_lock(p);
+	for (size_t s = 0; s < p->slave_n; s++) {
+		json_t *one = json_object();
+		for (size_t i = 0; i < p->database_n; i++) {
+			const struct link *k = &p->slaves[s]->links[i];
+			if (k->acked_known)
+				json_object_set_new(one, p->databases[i].id,
+					json_pack("[I,I]", (json_int_t)k->acked.epoch, (json_int_t)k->acked.seq));
+		}
+		json_object_set_new(all, p->slaves[s]->name, one);
+	}
+	pool_unlock(p);
+	return all;
 }
 
-void pool_recall(struct pool *p, const json_t *slaves)
+void pool_recall(struct pool *p, const json_t *positions)
 {
-	size_t i;
-	json_t *one, *link;
 	pool_lock(p);
-	json_array_foreach((json_t *)slaves, i, one) {
-		const char *name = json_string_value(json_object_get(one, "name")), *database;
-		for (size_t s = 0; name && s < p->slave_n; s++)
-			if (strcmp(p->slaves[s]->name, name) == 0)
-				json_object_foreach(json_object_get(one, "databases"), database, link)
-					recall_link(p, p->slaves[s], link);
-	}
+	for (size_t s = 0; s < p->slave_n; s++)
+		for (size_t i = 0; i < p->database_n; i++) {
+			struct link *k = &p->slaves[s]->links[i];
+			json_int_t epoch, seq;
+			json_t *pos = json_object_get(json_object_get(positions, p->slaves[s]->name), p->databases[i].id);
+			if (!pos || k->acked_known || json_unpack(pos, "[I,I]", &epoch, &seq) != 0 || seq > p->databases[i].head.seq)
+				continue;
+			k->acked = (struct journal_pos){epoch, seq, {0}};
+			k->acked_known = true;
+		}
 	pool_unlock(p);
 }

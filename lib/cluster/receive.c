@@ -17,6 +17,42 @@ void receiver_init(struct receiver *r, struct node *node, struct self *self, str
 	pthread_mutex_init(&r->lock, NULL);
 }
 
+void receiver_release(struct receiver *r)
+{
+	free(r->applying);
+	pthread_mutex_destroy(&r->lock);
+}
+
+/* One message at a time for each database: when a sender that lost patience
+ * sends again what is still being applied, its messages must not take one
+ * thread after the other and leave none for heartbeats. */
+static bool begin_applying(struct receiver *r, const char *id)
+{
+	pthread_mutex_lock(&r->lock);
+	bool free_to = true;
+	for (size_t i = 0; i < r->applying_n && free_to; i++)
+		free_to = strcmp(r->applying[i], id) != 0;
+	char (*more)[JOURNAL_ID_LEN] = free_to ? realloc(r->applying, (r->applying_n + 1) * sizeof *more) : NULL;
+	if (more) {
+		r->applying = more;
+		memcpy(more[r->applying_n++], id, JOURNAL_ID_LEN);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return more != NULL;
+}
+
+static void end_applying(struct receiver *r, const char *id)
+{
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < r->applying_n; i++)
+		if (strcmp(r->applying[i], id) == 0) {
+			memmove(r->applying[i], r->applying[r->applying_n - 1], JOURNAL_ID_LEN);
+			r->applying_n--;
+			break;
+		}
+	pthread_mutex_unlock(&r->lock);
+}
+
 /* ---- who speaks ---- */
 
 static int64_t promised(struct node *n, bool *is_master)
@@ -200,7 +236,7 @@ static void note_outcome(struct receiver *r, const struct wire_batch *b, const s
 		r->changed(r->arg);
 }
 
-static void apply(struct receiver *r, struct catalog *c, const struct wire_batch *b, struct wire_reply *w,
+static void apply_rows(struct receiver *r, struct catalog *c, const struct wire_batch *b, struct wire_reply *w,
 	struct err *e)
 {
 	enum wire_condition condition = node_state_condition_of(r->self, b->id);
@@ -229,6 +265,19 @@ static void apply(struct receiver *r, struct catalog *c, const struct wire_batch
 	catalog_put(c, db);
 	if (e->code == ERR_OK && b->n > 0 && strcmp(b->db, CATALOG_SYSTEM) == 0)
 		catalog_refresh(c, e);
+}
+
+static void apply(struct receiver *r, struct catalog *c, const struct wire_batch *b, struct wire_reply *w,
+	struct err *e)
+{
+	if (b->n == 0) {
+		apply_rows(r, c, b, w, e);
+	} else if (begin_applying(r, b->id)) {
+		apply_rows(r, c, b, w, e);
+		end_applying(r, b->id);
+	} else {
+		err_set(e, ERR_BUSY, "an earlier message for %s is still being applied", b->db);
+	}
 }
 
 int receive_rows(struct receiver *r, const char *body, size_t len, struct buf *answer)

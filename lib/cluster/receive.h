@@ -18,12 +18,15 @@ struct receiver {
 	void (*changed)(void *arg);            /* the node's own state did */
 	void *arg;
 	pthread_mutex_t lock;
+	char (*applying)[JOURNAL_ID_LEN];      /* databases that rows are being applied to */
+	size_t applying_n;
 	int64_t master_epoch;                  /* whose messages are taken: the first that spoke in its epoch */
 	char master_id[JOURNAL_ID_LEN];
 };
 
 void receiver_init(struct receiver *r, struct node *node, struct self *self, struct fetcher *fetcher,
 	struct readers *readers);
+void receiver_release(struct receiver *r);
 
 /* Each parses a message, does what it says and writes the reply; the HTTP status. */
 int receive_rows(struct receiver *r, const char *body, size_t len, struct buf *answer);

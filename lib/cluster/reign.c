@@ -11,14 +11,17 @@
 enum reign_verdict reign_judge(int64_t epoch, const struct reign_answer *answers, size_t n, bool alone_goes)
 {
 	size_t answered = 0, open = 0;
-	bool behind = false;
+	bool behind = false, taken = false;
 	for (size_t i = 0; i < n; i++) {
 		if (answers[i].answered && answers[i].promised > epoch)
 			return REIGN_OVER;
+		taken |= answers[i].answered && answers[i].reigns;
 		behind |= answers[i].answered && answers[i].later;
 		answered += answers[i].answered;
 		open += !answers[i].answered && !answers[i].failed;
 	}
+	if (taken)
+		return REIGN_TAKEN;
 	if (behind)
 		return REIGN_BEHIND;
 	if (open > 0)
@@ -121,6 +124,7 @@ void reign_answered(struct reign *r, const char *node, const struct wire_reply *
 		a->failed = !reply;
 		if (reply) {
 			a->promised = reply->promised;
+			a->reigns = reply->reign != 0;
 			find_later(a, reply, heads, n);
 		}
 	}
@@ -183,7 +187,13 @@ static bool open_reign(struct reign *r, struct catalog *catalog)
 /* Says why it waits; under the lock. The event is told by the caller. */
 static const char *reason(struct reign *r, enum reign_verdict verdict)
 {
-	if (verdict == REIGN_ALONE)
+	if (verdict == REIGN_TAKEN)
+		for (size_t i = 0; i < r->n; i++) {
+			if (r->answers[i].reigns)
+				snprintf(r->why, sizeof r->why, "node %s is the active master of this node's own epoch; one of them is a"
+					" copy that must not be started", r->answers[i].node);
+		}
+	else if (verdict == REIGN_ALONE)
 		snprintf(r->why, sizeof r->why, "the machine was restarted and no other node answers: another may reign by now"
 			" (the setting alone = go would open it)");
 	else if (verdict == REIGN_BEHIND)
@@ -210,7 +220,11 @@ bool reign_step(struct reign *r, struct catalog *catalog)
 			higher = r->answers[i].promised;
 			memcpy(by, r->answers[i].node, sizeof by);
 		}
-	bool tell = !idle && verdict != r->told && (verdict == REIGN_ALONE || verdict == REIGN_BEHIND);
+	static const struct {
+		const char *kind, *level;
+	} events[] = {[REIGN_ALONE] = {"master.alone", "warn"}, [REIGN_BEHIND] = {"master.behind", "alert"},
+		[REIGN_TAKEN] = {"master.taken", "alert"}, [REIGN_OVER] = {NULL, NULL}};
+	bool tell = !idle && verdict != r->told && events[verdict].kind;
 	if (!idle && verdict != REIGN_OPENS) {
 		snprintf(why, sizeof why, "%s", reason(r, verdict));
 		r->told = verdict;
@@ -219,8 +233,7 @@ bool reign_step(struct reign *r, struct catalog *catalog)
 	if (why[0] && verdict != REIGN_OVER)
 		node_state_master(r->self, true, false, why);
 	if (tell)
-		node_event(r->node, verdict == REIGN_BEHIND ? "master.behind" : "master.alone",
-			verdict == REIGN_BEHIND ? "alert" : "warn", NULL, "%s", why);
+		node_event(r->node, events[verdict].kind, events[verdict].level, NULL, "%s", why);
 	if (verdict == REIGN_OVER)
 		reign_fenced(r, higher, by, "it has promised a higher epoch");
 	return !idle && verdict == REIGN_OPENS && open_reign(r, catalog);

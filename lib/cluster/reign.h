@@ -17,6 +17,7 @@ struct reign_answer {
 	bool answered, failed;         /* neither: not yet */
 	int64_t promised;
 	bool later;                    /* has a later position than this node, in this node's epoch or above */
+	bool reigns;                   /* is itself the active master of this node's epoch */
 	char what[160];                /* which, for people */
 };
 
@@ -25,6 +26,7 @@ enum reign_verdict {
 	REIGN_OPENS,
 	REIGN_ALONE,                   /* nobody answers, and it must not go alone */
 	REIGN_BEHIND,                  /* a member has rows that this node lost */
+	REIGN_TAKEN,                   /* a member is the master of this very epoch */
 	REIGN_OVER                     /* a member knows a higher epoch */
 };
 

@@ -1,5 +1,6 @@
 #include "lib/cluster/replica.h"
 #include "lib/base/clock.h"
+#include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "lib/cluster/heartbeat.h"
 #include "lib/cluster/prune.h"
@@ -11,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define POSITIONS_MS 2000
 
 struct replica {
 	struct node *node;
@@ -34,6 +37,8 @@ struct replica {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;           /* CLOCK_MONOTONIC */
 	bool quit, poked;
+	char *positions;               /* the slaves', as last kept */
+	int64_t positions_boot_ms;
 	_Atomic bool system_changed;   /* _ddb was written */
 };
 
@@ -218,6 +223,42 @@ static void write_statefile(struct replica *r)
 	json_decref(doc);
 }
 
+static void positions_path(const struct replica *r, char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%.*s/positions.json", PATH_MAX - 32, r->node->conf.data);
+}
+
+/* Kept now and then, where they changed; a lost file costs a question. */
+static void keep_positions(struct replica *r, bool now)
+{
+	char path[PATH_MAX];
+	struct err e = ERR_INIT;
+	if (!now && clock_boot_ms() - r->positions_boot_ms < POSITIONS_MS)
+		return;
+	r->positions_boot_ms = clock_boot_ms();
+	json_t *all = pool_positions(r->pool);
+	char *text = all ? json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+	json_decref(all);
+	if (!text || (r->positions && strcmp(text, r->positions) == 0)) {
+		free(text);
+		return;
+	}
+	positions_path(r, path);
+	if (file_replace(path, text, strlen(text), false, &e) != ERR_OK)
+		log_warn("positions_not_kept", "error=\"%s\"", e.text);
+	free(r->positions);
+	r->positions = text;
+}
+
+static void recall_positions(struct replica *r)
+{
+	char path[PATH_MAX];
+	positions_path(r, path);
+	json_t *all = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
+	pool_recall(r->pool, all);
+	json_decref(all);
+}
+
 static void keep(struct replica *r)
 {
 	bool master = reign_is_master(r->reign);
@@ -228,6 +269,8 @@ static void keep(struct replica *r)
 		pool_forget(r->pool);
 	}
 	r->was_master = master;
+	if (master)
+		keep_positions(r, false);
 	node_state_update(r->self);
 	write_statefile(r);
 }
@@ -271,11 +314,11 @@ enum err_code replica_new(struct replica **out, struct node *node, struct reader
 		reign_new(&r->reign, node, r->self, e) == ERR_OK)
 		fetcher_new(&r->fetcher, node, readers, r->self, e);
 	json_decref(before);
+	receiver_init(&r->receiver, node, r->self, r->fetcher, readers);
 	if (e->code != ERR_OK) {
 		replica_free(r);
 		return e->code;
 	}
-	receiver_init(&r->receiver, node, r->self, r->fetcher, readers);
 	r->receiver.fenced = fenced;
 	r->receiver.changed = poke;
 	r->receiver.arg = r;
@@ -291,10 +334,8 @@ enum err_code replica_start(struct replica *r, struct catalog *catalog, struct e
 		return e->code;
 	r->senders = (struct sender_env){r->node, r->pool, r->readers, r->shelf, fenced, r};
 	if (reign_is_master(r->reign)) {
-		json_t *before = statefile_document(&r->node->conf);
 		refresh_pool(r);
-		pool_recall(r->pool, json_object_get(before, "slaves"));
-		json_decref(before);
+		recall_positions(r);
 		ask_members(r);
 	}
 	struct prune_env prune = {r->node, catalog, r->readers, r->pool, r->shelf, r->reign, r->self};
@@ -327,6 +368,8 @@ void replica_stop(struct replica *r)
 		pthread_mutex_unlock(&r->lock);
 		pthread_join(r->keeper, NULL);
 		r->keeper_runs = false;
+		if (r->was_master)
+			keep_positions(r, true);
 	}
 	heartbeat_stop(r->heartbeat);
 	r->heartbeat = NULL;
@@ -347,8 +390,10 @@ void replica_free(struct replica *r)
 	reign_free(r->reign);
 	pool_free(r->pool);
 	node_state_free(r->self);
+	receiver_release(&r->receiver);
 	pthread_cond_destroy(&r->wake);
 	pthread_mutex_destroy(&r->lock);
+	free(r->positions);
 	free(r);
 }
 

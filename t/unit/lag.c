@@ -114,6 +114,8 @@ static void test_reign(void)
 	ok(reign_judge(1, a, 2, false) == REIGN_OPENS, "who cannot be reached is not waited for");
 	a[0].later = true;
 	ok(reign_judge(1, a, 2, true) == REIGN_BEHIND, "a later position keeps it closed");
+	a[0].reigns = true;
+	ok(reign_judge(1, a, 2, true) == REIGN_TAKEN, "so does a master of the same epoch");
 	a[0].promised = 2;
 	ok(reign_judge(1, a, 2, true) == REIGN_OVER, "a higher epoch ends it");
 	a[1] = (struct reign_answer){.node = "n3"};

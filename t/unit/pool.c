@@ -239,7 +239,7 @@ static void test_cutting(void)
 
 static void test_members(void)
 {
-	json_t *before = pool_json(pool);
+	json_t *before = pool_positions(pool);
 	system_op("update nodes set paused = 1 where name = 'n2'");
 	is_str(slave_state_table[slave[1]->state].name, "paused", "paused");
 	system_op("update nodes set paused = 0 where name = 'n2'");
@@ -248,7 +248,7 @@ static void test_members(void)
 	pool_forget(pool);
 	is_int(pending(1, "operations"), -1, "forgotten");
 	pool_recall(pool, before);
-	ok(pending(1, "operations") >= 0, "and recalled from what was published");
+	ok(pending(1, "operations") >= 0, "and recalled from what was kept");
 	json_decref(before);
 	struct journal_pos head = operations(1);
 	pool_drain(pool);
