@@ -155,6 +155,14 @@ static bool general(struct sender *s, const struct call *k, const char *what, st
 	return true;
 }
 
+/* This node's own trouble with a database. A file that is gone was dropped a
+ * moment ago: its lane goes with it, and nobody needs to hear of it. */
+static void complain(struct sender *s, const struct err *e)
+{
+	if (e->code != ERR_DATABASE_UNKNOWN)
+		pool_complains(s->env.pool, s->slave, e->text);
+}
+
 /* ---- where the slave stands, and what follows ---- */
 
 static bool same_pos(const struct journal_pos *a, const struct journal_pos *b)
@@ -191,7 +199,7 @@ static bool plan_from(struct sender *s, const struct pool_work *w, const struct 
 	struct history h;
 	struct err e = ERR_INIT;
 	if (look_up(s, w->path, pos->seq, &h, &e) != ERR_OK) {
-		pool_complains(p, s->slave, e.text);
+		complain(s, &e);
 		return false;
 	}
 	if (pos->seq > h.head.seq && pos->epoch >= h.head.epoch) {
@@ -359,7 +367,7 @@ static void start_rows(struct lane *l, const struct pool_work *w)
 	l->last = head.prev;
 	if (!ask && !fill_rows(l, w, &e)) {
 		if (e.code != ERR_OK) {
-			pool_complains(s->env.pool, s->slave, e.text);
+			complain(s, &e);
 			l->retry_at_ms = grow(s, &l->pause_ms);
 		}
 		buf_release(&l->body);
@@ -429,7 +437,7 @@ static void start_offer(struct lane *l, const struct pool_work *w)
 		l->snapshot = shelf_get(s->env.shelf, w->id, w->path, least, &e);
 	if (!l->snapshot) {
 		if (e.code != ERR_OK)
-			pool_complains(s->env.pool, s->slave, e.text);
+			complain(s, &e);
 		l->retry_at_ms = clock_boot_ms() + SHELF_WAIT_MS;
 		return;
 	}
