@@ -380,6 +380,8 @@ void pool_answered(struct pool *p, const char *slave, const struct wire_reply *r
 		if (s->beat_missed && s->state == SLAVE_READY)
 			s->last_error[0] = '\0';
 		s->beat_missed = false;
+		if (s->unreachable && !s->connected && s->sender)
+			sender_again(s->sender);
 		memcpy(s->node_id, r->node_id, sizeof s->node_id);
 		memcpy(s->node_state, r->state, sizeof s->node_state);
 		memcpy(s->sqlite, r->sqlite, sizeof s->sqlite);

@@ -11,8 +11,8 @@
 #define AT_ONCE 8
 #define ASK_TIMEOUT_MS 2000
 #define OFFER_TIMEOUT_MS 10000
-#define OFFER_POLL_MS 200
-#define SHELF_WAIT_MS 2000
+#define POLL_LEAST_MS 20         /* between two looks at how far a copy is; doubles */
+#define POLL_MOST_MS 500
 #define UNKNOWN_RETRY_MS 20      /* the row of _ddb that names the database is on its way */
 #define IDLE_MS 1000
 #define ANSWER_MAX ((size_t)1 << 20)
@@ -31,7 +31,7 @@ struct lane {
 	struct call *call;
 	struct buf body;
 	enum lane_kind kind;           /* what is under way */
-	int64_t retry_at_ms, pause_ms;
+	int64_t retry_at_ms, pause_ms, poll_ms;
 	struct journal_pos last;       /* the last row of the batch under way */
 	int64_t rows, bytes;           /* in it; bytes of the bodies */
 	bool unfit;                    /* a row cannot be carried */
@@ -45,6 +45,7 @@ struct sender {
 	pthread_t thread;
 	struct calls *calls;
 	_Atomic bool quit, woken;
+	_Atomic bool again;            /* the slave answers elsewhere: no pause is due any more */
 	int64_t epoch;                 /* of the session; 0: none */
 	bool session;                  /* positions are known */
 	struct call *ask;
@@ -73,6 +74,12 @@ void sender_wake(struct sender *s)
 		calls_wake(s->calls);
 }
 
+void sender_again(struct sender *s)
+{
+	s->again = true;
+	sender_wake(s);
+}
+
 static const struct conf *conf(const struct sender *s)
 {
 	return &s->env.node->conf;
@@ -84,6 +91,13 @@ static int64_t grow(const struct sender *s, int64_t *pause_ms)
 	int64_t least = conf(s)->retry_least_ms, most = conf(s)->retry_most_ms;
 	*pause_ms = *pause_ms < least ? least : *pause_ms * 2 > most ? most : *pause_ms * 2;
 	return clock_boot_ms() + *pause_ms;
+}
+
+/* The next look at a copy that is being made, or fetched. */
+static int64_t poll_again(int64_t *poll_ms)
+{
+	*poll_ms = *poll_ms < POLL_LEAST_MS ? POLL_LEAST_MS : *poll_ms * 2 > POLL_MOST_MS ? POLL_MOST_MS : *poll_ms * 2;
+	return clock_boot_ms() + *poll_ms;
 }
 
 /* ---- the end of a session ---- */
@@ -438,7 +452,7 @@ static void start_offer(struct lane *l, const struct pool_work *w)
 	if (!l->snapshot) {
 		if (e.code != ERR_OK)
 			complain(s, &e);
-		l->retry_at_ms = clock_boot_ms() + SHELF_WAIT_MS;
+		l->retry_at_ms = e.code != ERR_OK ? grow(s, &l->pause_ms) : poll_again(&l->poll_ms);
 		return;
 	}
 	sender_from(s->env.node, s->name, s->epoch, &o.from);
@@ -459,7 +473,7 @@ static void finish_offer(struct lane *l, const struct wire_reply *r)
 {
 	struct sender *s = l->sender;
 	struct pool_work w;
-	l->retry_at_ms = clock_boot_ms() + OFFER_POLL_MS;
+	l->retry_at_ms = poll_again(&l->poll_ms);
 	if (r->code != ERR_OK) {
 		if (r->code != ERR_DATABASE_UNKNOWN)
 			pool_complains(s->env.pool, s->slave, r->detail);
@@ -468,7 +482,7 @@ static void finish_offer(struct lane *l, const struct wire_reply *r)
 	if (r->phase == WIRE_DONE && pool_link(s->env.pool, s->slave, l->id, &w)) {
 		w.reason[0] = '\0';
 		lane_drop_snapshot(l);
-		l->pause_ms = l->retry_at_ms = 0;
+		l->pause_ms = l->poll_ms = l->retry_at_ms = 0;
 		plan(s, &w, r->has_pos ? WIRE_OK : WIRE_MISSING, r->has_pos ? &r->pos : NULL);
 	} else if (r->phase == WIRE_FAILED) {
 		pool_complains(s->env.pool, s->slave, r->detail);
@@ -598,6 +612,8 @@ static void *sender_thread(void *arg)
 		bool paused;
 		int64_t wait = IDLE_MS, now = clock_boot_ms();
 		atomic_store(&s->woken, false);
+		if (atomic_exchange(&s->again, false))
+			s->retry_at_ms = 0;
 		if (may_send(s, &paused)) {
 			if (!s->session && !s->asking && now >= s->retry_at_ms)
 				start_ask(s);

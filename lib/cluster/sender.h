@@ -27,6 +27,9 @@ void sender_stop(struct sender *s);
 /* There may be something to do. Quick; any thread. */
 void sender_wake(struct sender *s);
 
+/* The slave has answered something else: try again at once. */
+void sender_again(struct sender *s);
+
 /* Who this node is, as a sender of messages to `to`. */
 void sender_from(struct node *node, const char *to, int64_t epoch, struct wire_from *from);
 
