@@ -2,6 +2,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/cluster/call.h"
+#include "lib/cluster/plan.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -16,10 +17,6 @@
 #define UNKNOWN_RETRY_MS 20      /* the row of _ddb that names the database is on its way */
 #define IDLE_MS 1000
 #define ANSWER_MAX ((size_t)1 << 20)
-
-/* A slave without a file gets the rows from the first on when there are at
- * most so many, else a whole copy. */
-#define REPLAY_ROWS 10000
 
 enum lane_kind { LANE_IDLE, LANE_POSITION, LANE_ROWS, LANE_OFFER };
 
@@ -169,91 +166,15 @@ static bool general(struct sender *s, const struct call *k, const char *what, st
 	return true;
 }
 
-/* This node's own trouble with a database. A file that is gone was dropped a
- * moment ago: its lane goes with it, and nobody needs to hear of it. */
-static void complain(struct sender *s, const struct err *e)
-{
-	if (e->code != ERR_DATABASE_UNKNOWN)
-		pool_complains(s->env.pool, s->slave, e->text);
-}
-
-/* ---- where the slave stands, and what follows ---- */
-
-static bool same_pos(const struct journal_pos *a, const struct journal_pos *b)
-{
-	return a->seq == b->seq && a->epoch == b->epoch && memcmp(a->hash, b->hash, JOURNAL_HASH_LEN) == 0;
-}
-
-/* What this node's journal says of a slave's position. */
-struct history {
-	struct journal_pos head, at;   /* at.seq 0: that row is not here */
-	int64_t floor, floor_epoch;
-};
-
-static enum err_code look_up(struct sender *s, const char *path, int64_t seq, struct history *h, struct err *e)
-{
-	struct conn *c;
-	struct journal_pos floor;
-	memset(h, 0, sizeof *h);
-	if (readers_take(s->env.readers, path, &c, e) != ERR_OK)
-		return e->code;
-	if (journal_head(c, &h->head, e) == ERR_OK && journal_floor(c, &h->floor, e) == ERR_OK &&
-		journal_at(c, h->floor, &floor, e) == ERR_OK)
-		journal_at(c, seq, &h->at, e);
-	h->floor_epoch = floor.epoch;
-	readers_give(s->env.readers, c, e->code != ERR_OK);
-	return e->code;
-}
-
-/* Continues after pos where that is possible, else says what is needed. False:
- * this node's own journal could not be read. */
-static bool plan_from(struct sender *s, const struct pool_work *w, const struct journal_pos *pos)
-{
-	struct pool *p = s->env.pool;
-	struct history h;
-	struct err e = ERR_INIT;
-	if (look_up(s, w->path, pos->seq, &h, &e) != ERR_OK) {
-		complain(s, &e);
-		return false;
-	}
-	if (pos->seq > h.head.seq && pos->epoch >= h.head.epoch) {
-		char why[240];
-		snprintf(why, sizeof why, "it is ahead of the master in the master's own epoch %" PRId64 ": it has row %" PRId64
-			", the master's last is %" PRId64 "; the master has lost rows. Nothing is sent to it; see reseed",
-			h.head.epoch, pos->seq, h.head.seq);
-		pool_stuck(p, s->slave, w->id, pos, why);
-	} else if (pos->seq == 0) {
-		if (h.floor <= 1 && h.head.seq <= REPLAY_ROWS)
-			pool_acked(p, s->slave, w->id, pos, -1);
-		else
-			pool_needs_copy(p, s->slave, w->id, "new", false);
-	} else if (h.at.seq && same_pos(&h.at, pos)) {
-		pool_acked(p, s->slave, w->id, pos, -1);
-	} else if (h.at.seq == 0 && pos->seq < h.floor) {
-		/* Within one epoch there is one writer: what the slave has is the beginning of it. */
-		pool_needs_copy(p, s->slave, w->id, "pruned", pos->epoch != h.floor_epoch);
-	} else {
-		pool_needs_copy(p, s->slave, w->id, "history", true);
-	}
-	return true;
-}
-
 static bool plan(struct sender *s, const struct pool_work *w, enum wire_condition condition,
 	const struct journal_pos *pos)
 {
-	static const struct journal_pos nothing;
-	if (w->mode == LINK_STUCK && pos && same_pos(pos, &w->acked))
-		return true; /* nothing has changed since */
-	if (w->mode == LINK_COPY && strcmp(w->reason, "asked") == 0)
-		return true; /* wherever it stands */
-	if (condition == WIRE_SNAPSHOT)
-		pool_needs_copy(s->env.pool, s->slave, w->id, "resumed", true);
-	else if (condition == WIRE_DIVERGED || condition == WIRE_CORRUPT)
-		pool_diverged(s->env.pool, s->slave, w->id, 0, wire_condition_name[condition],
-			condition == WIRE_CORRUPT ? "its file is damaged" : "its content differs");
-	else
-		return plan_from(s, w, pos ? pos : &nothing);
-	return true;
+	return plan_link(&s->env, s->slave, w, condition, pos);
+}
+
+static void complain(struct sender *s, const struct err *e)
+{
+	plan_complain(&s->env, s->slave, e);
 }
 
 /* ---- asking, when a session begins ---- */
@@ -407,7 +328,7 @@ static void finish_rows(struct lane *l, const struct wire_reply *r)
 		l->pause_ms = 0;
 		if (asked)
 			return;
-		if (r->has_pos && same_pos(&r->pos, &l->last))
+		if (r->has_pos && plan_same(&r->pos, &l->last))
 			pool_acked(p, s->slave, l->id, &r->pos, l->bytes);
 		else
 			pool_link_unknown(p, s->slave, l->id);
