@@ -290,7 +290,7 @@ int main(void)
 	if (seed) {
 		one_run(strtoull(seed, NULL, 10), 60);
 	} else {
-		int runs = is_long && *is_long ? 60 : 2;
+		int runs = is_long && *is_long ? 15 : 2;
 		for (int i = 0; i < runs; i++)
 			one_run((uint64_t)(i + 1) * 1000003 + (uint64_t)getpid(), is_long ? 60 : 12);
 	}
