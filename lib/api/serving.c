@@ -2,6 +2,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/jsonw.h"
 #include "lib/base/log.h"
+#include "lib/cluster/damage.h"
 #include "lib/sql/value.h"
 
 #include <inttypes.h>
@@ -190,6 +191,8 @@ static void give_up(struct serving *s, const struct err *why)
 	bool unknown = why->code == ERR_DATABASE_UNKNOWN;
 	if (!unknown)
 		log_warn("read.failed", "database=%s code=%s text=\"%s\"", name, err_name(why->code), why->text);
+	if (why->code == ERR_CORRUPT)
+		damage_report(&s->app->conf, name);
 	if (pass_on(s->r, &s->view))
 		return;
 	if (!unknown)
@@ -396,6 +399,8 @@ void serving_fail(struct serving *s, const struct err *e)
 	if (of_the_file) {
 		s->broken = true;
 		log_warn("read.failed", "database=%s code=%s text=\"%s\"", s->name, err_name(e->code), e->text);
+		if (e->code == ERR_CORRUPT)
+			damage_report(&s->app->conf, s->name);
 		if (s->r->stage == RESPONSE_NEW && pass_on(s->r, &s->view))
 			return;
 	}

@@ -3,6 +3,7 @@
 #include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "lib/cluster/heartbeat.h"
+#include "lib/cluster/inspect.h"
 #include "lib/cluster/prune.h"
 #include "lib/cluster/receive.h"
 #include "lib/cluster/sender.h"
@@ -27,6 +28,7 @@ struct replica {
 	struct shelf *shelf;
 	struct heartbeat *heartbeat;
 	struct prune *prune;
+	struct inspect *inspect;
 	struct sender_env senders;
 	char system_path[PATH_MAX];
 
@@ -340,7 +342,8 @@ enum err_code replica_start(struct replica *r, struct catalog *catalog, struct e
 	}
 	struct prune_env prune = {r->node, catalog, r->readers, r->pool, r->shelf, r->reign, r->self};
 	if (heartbeat_start(&r->heartbeat, r->node, r->pool, r->reign, r->self, poke, r, e) != ERR_OK ||
-		prune_start(&r->prune, &prune, e) != ERR_OK)
+		prune_start(&r->prune, &prune, e) != ERR_OK ||
+		inspect_start(&r->inspect, r->node, catalog, r->self, poke, r, e) != ERR_OK)
 		return e->code;
 	/* A master that is the only member is open when this returns. */
 	keep(r);
@@ -376,6 +379,8 @@ void replica_stop(struct replica *r)
 	stop_senders(r);
 	prune_stop(r->prune);
 	r->prune = NULL;
+	inspect_stop(r->inspect);
+	r->inspect = NULL;
 	fetcher_free(r->fetcher);
 	r->fetcher = NULL;
 	shelf_free(r->shelf);
