@@ -15,6 +15,10 @@
 #include <xxhash.h>
 
 #define UNUSED_MS (5 * 60 * 1000)
+
+/* A copy is of use only while the rows after it are there: they stay until
+ * whoever ordered it had time to take it. */
+#define FRESH_MS 5000
 #define MAKING ".making"
 #define PAGES_PER_STEP 4096
 
@@ -397,10 +401,13 @@ void shelf_put(struct shelf *s, const struct snapshot *snapshot)
 
 int64_t shelf_pin(struct shelf *s, const char *id)
 {
-	int64_t pin = INT64_MAX;
+	int64_t pin = INT64_MAX, now = clock_boot_ms();
 	pthread_mutex_lock(&s->lock);
+	for (struct order *o = s->orders; o; o = o->next)
+		if (!o->done && strcmp(o->id, id) == 0)
+			pin = 0; /* where the copy will stand is not known yet */
 	for (struct item *i = s->items; i; i = i->next)
-		if (i->refs > 0 && strcmp(i->it.id, id) == 0 && i->it.pos.seq < pin)
+		if ((i->refs > 0 || now - i->used_boot_ms < FRESH_MS) && strcmp(i->it.id, id) == 0 && i->it.pos.seq < pin)
 			pin = i->it.pos.seq;
 	pthread_mutex_unlock(&s->lock);
 	return pin;

@@ -30,8 +30,9 @@ void shelf_free(struct shelf *s);
 const struct snapshot *shelf_get(struct shelf *s, const char *id, const char *path, int64_t least_seq, struct err *e);
 void shelf_put(struct shelf *s, const struct snapshot *snapshot);   /* NULL is fine */
 
-/* The lowest position of the copies in use of this database: rows after it
- * must stay. INT64_MAX: none. */
+/* The lowest position of the copies of this database that are in use, or were
+ * made a moment ago: rows after it must stay; 0 while one is being made.
+ * INT64_MAX: none. */
 int64_t shelf_pin(struct shelf *s, const char *id);
 
 /* Removes copies that nobody used for some minutes, and those of databases that are gone. */
