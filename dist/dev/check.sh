@@ -98,9 +98,20 @@ build_tests() {
     run_logged "$folder/make-check.log" make -s -j2 -C "$folder" check TESTS=
 }
 
-# run_tests FOLDER TEST…: with the programs in FOLDER. The order is the given one; two at a time.
+# run_tests FOLDER TEST…: with the programs in FOLDER. The order is the given one; two at a time. What each printed is kept in
+# FOLDER/logs; of the tests that failed it is shown at the end.
 run_tests() {
-    local folder=$1
+    local folder=$1 logs=$1/logs log
     shift
-    DDB_BUILD=$folder DDB_NO_PACKAGES=1 prove -j2 --timer "$@" </dev/null || die "some tests failed; see above"
+    rm -rf "$logs"
+    mkdir -p "$logs"
+    if DDB_BUILD=$folder DDB_NO_PACKAGES=1 DDB_TEST_LOGS=$logs \
+        prove -j2 --timer --exec dist/dev/run-test "$@" </dev/null; then return; fi
+    for log in "$logs"/*.log; do
+        if ! grep -qE '^1\.\.' "$log" || grep -qE '^not ok|^# Looks like' "$log"; then
+            say "" "-- $log"
+            grep -vE '^ *ok ' "$log" | tail -n 40
+        fi
+    done
+    die "some tests failed: the ends of what they printed stand above, the whole in $logs"
 }
