@@ -239,6 +239,14 @@ enum err_code catalog_refresh(struct catalog *c, struct err *e)
 	return e->code;
 }
 
+bool catalog_at_rest(struct catalog *c)
+{
+	if (pthread_mutex_trylock(&c->change) != 0)
+		return false;
+	pthread_mutex_unlock(&c->change);
+	return true;
+}
+
 /* A crash between naming a database and putting its file in place is mended
  * here; files that nothing names are set aside. */
 static void tidy(struct catalog *c)

@@ -29,13 +29,18 @@ enum err_code catalog_open(struct catalog **out, struct node *node,
 void catalog_close(struct catalog *c);
 
 /* A counted reference by name or id; a dropped database is closed when the last
- * one is given back, so hold it shortly. NULL when there is none. Give back with catalog_put(). */
+ * one is given back, so hold it shortly. NULL when there is none. Give back with
+ * catalog_put(). Functions that change the set (catalog_refresh() and those below
+ * it) wait for references to be given back: call them with none in hand. */
 struct database *catalog_get(struct catalog *c, const char *name);
 struct database *catalog_get_id(struct catalog *c, const char *id);
 void catalog_put(struct catalog *c, struct database *db);
 
 /* References to all databases, _ddb first; the caller puts each and frees the array. */
 size_t catalog_all(struct catalog *c, struct database ***out);
+
+/* Whether nothing changes the set just now. Does not wait, so that it can be asked with references in hand. */
+bool catalog_at_rest(struct catalog *c);
 
 /* Brings the set in step with _ddb: after a batch was applied to it. New names
  * get a struct database without a file; dropped ones are closed, their file

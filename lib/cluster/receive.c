@@ -168,40 +168,46 @@ static struct catalog *open_catalog(struct receiver *r, struct err *e)
 	return c;
 }
 
-/* Whether the file is there and cannot be opened. The catalog's lock is waited
- * for, since a file that is just being put in place has no writer yet either. */
+/* Whether the file is there and cannot be opened. A file that is just being put
+ * in place has no writer yet either: while the set changes, nothing is said. (It
+ * must not be waited for: whoever changes it may wait for the reference to db.) */
 static bool is_damaged(struct catalog *c, const struct database *db)
 {
-	struct err ignored = ERR_INIT;
-	if (db->writer || access(db->path, F_OK) != 0)
-		return false;
-	catalog_refresh(c, &ignored);
-	return !db->writer && access(db->path, F_OK) == 0;
+	return !db->writer && access(db->path, F_OK) == 0 && catalog_at_rest(c) && !db->writer;
 }
 
 /* ---- rows ---- */
 
+static struct database *get_database(struct catalog *c, const struct wire_batch *b)
+{
+	return strcmp(b->db, CATALOG_SYSTEM) == 0 ? catalog_get(c, CATALOG_SYSTEM) : catalog_get_id(c, b->id);
+}
+
+/* Makes the empty file of a database whose batch begins with row 1; a new reference. */
+static struct database *make_database(struct catalog *c, struct database *db, const struct wire_batch *b, struct err *e)
+{
+	catalog_put(c, db);
+	if (catalog_make_file(c, b->db, b->id, e) == ERR_EXISTS)
+		err_reset(e); /* another message was faster */
+	return get_database(c, b);
+}
+
 /* The database of the batch; made where it is missing and begins with row 1. */
 static struct database *find_database(struct receiver *r, struct catalog *c, const struct wire_batch *b, struct err *e)
 {
-	bool system = strcmp(b->db, CATALOG_SYSTEM) == 0;
-	struct database *db = system ? catalog_get(c, CATALOG_SYSTEM) : catalog_get_id(c, b->id);
-	if (!db) {
+	struct database *db = get_database(c, b);
+	if (db && strcmp(db->name, b->db) != 0)
+		err_set(e, ERR_POSITION, "the database %s is called %s here, not %s", b->id, db->name, b->db);
+	else if (db && is_damaged(c, db))
+		err_set(e, ERR_CORRUPT, "the file of %s is damaged on node %s", b->db, r->node->conf.name);
+	else if (db && !db->writer && b->prev.seq > 0)
+		err_set(e, ERR_DATABASE_MISSING, "the file of %s is missing on node %s", b->db, r->node->conf.name);
+	else if (db && !db->writer && b->n > 0)
+		db = make_database(c, db, b, e);
+	if (!db && e->code == ERR_OK)
 		err_set(e, ERR_DATABASE_UNKNOWN, "the catalog of node %s does not name %s (%s) yet", r->node->conf.name, b->db,
 			b->id);
-		return NULL;
-	}
-	if (strcmp(db->name, b->db) != 0)
-		err_set(e, ERR_POSITION, "the database %s is called %s here, not %s", b->id, db->name, b->db);
-	else if (is_damaged(c, db))
-		err_set(e, ERR_CORRUPT, "the file of %s is damaged on node %s", b->db, r->node->conf.name);
-	else if (!db->writer && b->prev.seq > 0)
-		err_set(e, ERR_DATABASE_MISSING, "the file of %s is missing on node %s", b->db, r->node->conf.name);
-	else if (!db->writer && b->n > 0)
-		catalog_make_file(c, b->db, b->id, e);
-	if (e->code == ERR_EXISTS)
-		err_reset(e); /* another message was faster */
-	if (e->code == ERR_OK && db->writer && strcmp(writer_id(db->writer), b->id) != 0)
+	else if (e->code == ERR_OK && db->writer && strcmp(writer_id(db->writer), b->id) != 0)
 		err_set(e, ERR_CLUSTER_FOREIGN, "the file of %s holds the database %s, the message is for %s", b->db,
 			writer_id(db->writer), b->id);
 	if (e->code == ERR_OK)

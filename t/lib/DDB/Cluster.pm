@@ -221,6 +221,9 @@ sub _not_in_sync ($self, @who) {
 			return "$name has no $db" if !-f $file;
 			my ($e, $seq) = DDB::Compare::head_of($file);
 			return "$name stands at $e.$seq of $db, the master at $head{$db}" if "$e.$seq" ne $head{$db};
+			my $known = $s->{databases}{$db} // {};
+			$known = ($known->{epoch} // '') . '.' . ($known->{seq} // '');
+			return "the master knows $name at $known of $db, which is at $head{$db}" if $known ne $head{$db};
 		}
 	}
 	return '';
