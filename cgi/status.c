@@ -3,6 +3,7 @@
 #include "lib/api/app.h"
 #include "lib/api/events.h"
 #include "lib/api/health.h"
+#include "lib/api/openapi.h"
 #include "lib/api/pool.h"
 #include "lib/api/program.h"
 #include "lib/api/routes.h"
@@ -14,6 +15,7 @@ static route_handler *const handlers[ROUTE_ID_N] = {
 	[ROUTE_ID_PING] = status_ping,
 	[ROUTE_ID_HEALTH_LIVE] = health_live,
 	[ROUTE_ID_STATUS] = status_get,
+	[ROUTE_ID_OPENAPI] = openapi_get,
 	[ROUTE_ID_POOL] = pool_get,
 	[ROUTE_ID_POOL_SLAVES] = pool_get_slaves,
 	[ROUTE_ID_EVENTS] = events_get,

@@ -28,6 +28,8 @@ const struct route routes[ROUTE_ID_N] = {
 		"200 on the active master alone"},
 	[ROUTE_ID_STATUS] = {"GET", "/status", STATUS, ROUTE_WRITES, ROUTE_READER, 0,
 		"what this node says of itself"},
+	[ROUTE_ID_OPENAPI] = {"GET", "/openapi.json", STATUS, ROUTE_READS, ROUTE_ANYONE, 0,
+		"this API described by itself (OpenAPI 3.1)"},
 
 	[ROUTE_ID_DB_LIST] = {"GET", "/v1/db", READ, ROUTE_READS, ROUTE_READER, 0,
 		"lists the databases"},
