@@ -12,7 +12,7 @@ packages_up=(
     curl=curl jq=jq socat=socat sqlite3=sqlite3 procps=ps perl=prove
 )
 # For the tests besides: a browser and what drives it, real data, a linter, what make distcheck packs with.
-packages_check=(chromium=chromium nodejs=node npm=npm unicode-data shellcheck=shellcheck xz-utils=xz iproute2=ss)
+packages_check=(chromium=chromium nodejs=node npm=npm unicode-data python3-venv shellcheck=shellcheck xz-utils=xz iproute2=ss)
 
 as_root() {
     if ((EUID == 0)); then "$@"
