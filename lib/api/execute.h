@@ -5,7 +5,7 @@
 #include "lib/http/request.h"
 
 /* {"sql", "params"} or {"statements": […]} → {"results": […], "epoch", "seq",
- * "ms"}; with DDB-Sync also "slaves". r->app: struct app_write. */
+ * "ms"}; with DDB-Sync also "acked" and "wanted". r->app: struct app_write. */
 void execute_post(struct request *r);
 
 #endif

@@ -450,7 +450,7 @@ static enum err_code parse_word(struct filter *f, const struct url_param *p, enu
 {
 	static const char *const page[] = {"select", "order", "limit", "after"};
 	*taken = true;
-	if (strcmp(p->name, "big") == 0)
+	if (strcmp(p->name, "big") == 0 || (use == FILTER_PAGE && strcmp(p->name, "consistency") == 0))
 		return ERR_OK;
 	if (use == FILTER_CHANGE && strcmp(p->name, "all") == 0) {
 		f->all = strcmp(p->value, "true") == 0;

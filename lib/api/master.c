@@ -57,12 +57,14 @@ bool master_takes(struct request *r)
 	return e.code == ERR_OK;
 }
 
-static enum err_code take_sync(struct master_write *w, struct err *e)
+static enum err_code take_headers(struct master_write *w, struct err *e)
 {
+	const struct conf *conf = &w->app->node.conf;
 	int64_t n;
 	request_header_int(w->r, "HTTP_DDB_SYNC", "DDB-Sync", 0, 0, SYNC_MOST, &n, e);
 	w->sync = (int)n;
-	return e->code;
+	request_header_ms(w->r, "HTTP_DDB_SYNC_TIMEOUT", "DDB-Sync-Timeout", conf->sync_wait_ms, &w->sync_ms, e);
+	return request_header_ms(w->r, "HTTP_DDB_TIMEOUT", "DDB-Timeout", conf->write_deadline_ms, &w->deadline_ms, e);
 }
 
 static enum err_code take_database(struct master_write *w, struct err *e)
@@ -85,7 +87,7 @@ static bool begin(struct request *r, struct master_write *w, bool with_database)
 	if (!master_takes(r))
 		return false;
 	buf_init(&w->answer.results, (size_t)w->app->node.conf.answer_bytes);
-	if (take_sync(w, &e) == ERR_OK && request_big_as_string(r, &w->big_as_string, &e) == ERR_OK && with_database)
+	if (take_headers(w, &e) == ERR_OK && request_big_as_string(r, &w->big_as_string, &e) == ERR_OK && with_database)
 		take_database(w, &e);
 	if (e.code == ERR_OK)
 		return true;
@@ -111,7 +113,7 @@ static void wait_slaves(struct master_write *w, bool written)
 		return;
 	bool wait = written && app_wait_enter(&w->app->wait);
 	w->acked = replica_wait_acked(w->app->replica, w->db->id, &w->answer.pos, w->sync,
-		wait ? w->app->node.conf.sync_wait_ms : 0);
+		wait ? w->sync_ms : 0);
 	if (wait)
 		app_wait_leave(&w->app->wait);
 }
@@ -119,7 +121,7 @@ static void wait_slaves(struct master_write *w, bool written)
 enum err_code master_run(struct master_write *w, const json_t *op, struct err *e)
 {
 	buf_reset(&w->answer.results);
-	if (writer_op(w->db->writer, op, w->app->node.conf.write_deadline_ms, w->big_as_string, &w->answer, e) == ERR_OK)
+	if (writer_op(w->db->writer, op, w->deadline_ms, w->big_as_string, &w->answer, e) == ERR_OK)
 		wait_slaves(w, w->answer.journaled);
 	return e->code;
 }
@@ -139,7 +141,7 @@ void master_tail(const struct master_write *w, struct buf *body)
 {
 	buf_addf(body, "\"epoch\":%" PRId64 ",\"seq\":%" PRId64, w->answer.pos.epoch, w->answer.pos.seq);
 	if (w->acked >= 0)
-		buf_addf(body, ",\"slaves\":%d", w->acked);
+		buf_addf(body, ",\"acked\":%d,\"wanted\":%d", w->acked, w->sync);
 	buf_addf(body, ",\"ms\":%.2f}\n", (double)(clock_boot_us() - w->r->began_us) / 1000);
 }
 

@@ -27,6 +27,8 @@ struct master_write {
 	struct database *db;           /* counted; NULL when the request is not about an existing one */
 	struct writer_answer answer;   /* of the last master_run(); results up to conf.answer_bytes */
 	int sync;                      /* slaves asked for by DDB-Sync; 0: none */
+	int64_t sync_ms;               /* to wait for them: sync_wait_ms, or less by DDB-Sync-Timeout */
+	int64_t deadline_ms;           /* for the statements: write_deadline_ms, or less by DDB-Timeout */
 	int acked;                     /* slaves that have it; -1: not asked for */
 	bool big_as_string;            /* ?big=string */
 };
@@ -38,14 +40,14 @@ struct master_write {
  * or when fewer slaves than min_slaves_to_write are in sync. */
 bool master_takes(struct request *r);
 
-/* master_takes(), DDB-Sync, ?big= and the database of the path's {db}. If
+/* master_takes(), DDB-Sync, DDB-Sync-Timeout, DDB-Timeout, ?big= and the database of the path's {db}. If
  * false, the request has been answered and there is nothing to end. */
 bool master_begin(struct request *r, struct master_write *w);
 
 /* The same without the database, for what creates and drops them. */
 bool master_begin_bare(struct request *r, struct master_write *w);
 
-/* Runs op (borrowed), then waits for DDB-Sync slaves, up to sync_wait_ms: a
+/* Runs op (borrowed), then waits for DDB-Sync slaves, up to sync_ms: a
  * write that is durable here is never called failed, w->acked says what was
  * reached. May be called again with another op after a failure or success. */
 enum err_code master_run(struct master_write *w, const json_t *op, struct err *e);
@@ -54,8 +56,9 @@ enum err_code master_run(struct master_write *w, const json_t *op, struct err *e
  * another way: becomes w->answer.pos. Takes over w->db's place if db is not NULL. */
 void master_reached(struct master_write *w, struct database *db, const struct journal_pos *pos);
 
-/* Adds `"epoch":…,"seq":…,"ms":…}` and, if asked for, `"slaves":N` (no
- * leading comma, with the closing brace). */
+/* Adds `"epoch":…,"seq":…,"ms":…}` and, where DDB-Sync asked for slaves, how
+ * many have it and how many were wanted, `"acked":N,"wanted":M` (no leading
+ * comma, with the closing brace). */
 void master_tail(const struct master_write *w, struct buf *body);
 
 /* Answers with body and the headers of a write: DDB-Seq, DDB-Node, and a cookie

@@ -49,8 +49,10 @@ static enum err_code from_address(struct request *r, struct question *q, struct 
 	const char *sql = request_param(r, "sql"), *params = request_param(r, "params");
 	for (size_t i = 0; i < r->query.n; i++) {
 		const char *name = r->query.param[i].name;
-		if (strcmp(name, "sql") != 0 && strcmp(name, "params") != 0 && strcmp(name, "big") != 0)
-			return err_set(e, ERR_BAD_REQUEST, "a query has the parameters sql, params and big, not '%.40s'", name);
+		if (strcmp(name, "sql") != 0 && strcmp(name, "params") != 0 && strcmp(name, "big") != 0 &&
+			strcmp(name, "consistency") != 0)
+			return err_set(e, ERR_BAD_REQUEST, "a query has the parameters sql, params, big and consistency, not '%.40s'",
+				name);
 	}
 	if (!sql)
 		return err_set(e, ERR_BAD_REQUEST, "the parameter sql is missing");

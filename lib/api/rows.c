@@ -256,7 +256,8 @@ enum err_code rows_add_key(const struct schema_table *t, const char *key, struct
 enum err_code rows_no_filters(const struct request *r, struct err *e)
 {
 	for (size_t i = 0; i < r->query.n; i++)
-		if (strcmp(r->query.param[i].name, "big") != 0)
+		if (strcmp(r->query.param[i].name, "big") != 0 &&
+			(strcmp(r->method, "GET") != 0 || strcmp(r->query.param[i].name, "consistency") != 0))
 			return err_set(e, ERR_BAD_FILTER, "%.100s has no meaning here", r->query.param[i].name);
 	return ERR_OK;
 }

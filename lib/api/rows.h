@@ -22,7 +22,7 @@ void rows_get(struct request *r);
 enum err_code rows_add_key(const struct schema_table *t, const char *key, struct buf *sql, json_t *params,
 	struct err *e);
 
-/* Refuses parameters of the query string where only big= means something: one
+/* Refuses parameters of the query string where only big= (and, reading, consistency=) means something: one
  * that is ignored in silence could be a filter that was meant. */
 enum err_code rows_no_filters(const struct request *r, struct err *e);
 

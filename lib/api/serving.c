@@ -60,13 +60,31 @@ static bool last_resort(struct request *r, const struct conf *conf, const struct
 	return false;
 }
 
+/* ?consistency=strong: the master's business, whatever state this slave is in. */
+static bool is_strong(const struct request *r, bool *strong, struct err *e)
+{
+	const char *text = request_param(r, "consistency");
+	*strong = text != NULL;
+	return !text || strcmp(text, "strong") == 0 || err_set(e, ERR_BAD_REQUEST, "consistency can only be 'strong'") == ERR_OK;
+}
+
 static bool may_answer(struct request *r, const struct conf *conf, struct statefile_view *v)
 {
+	struct err e = ERR_INIT;
+	bool strong;
 	statefile_view(conf, v);
 	response_header(r, "DDB-Node", conf->name);
-	if (serves(v))
-		return true;
-	return !pass_on(r, v) && last_resort(r, conf, v);
+	if (is_strong(r, &strong, &e)) {
+		if (serves(v) && (v->is_master || !strong))
+			return true;
+		if (pass_on(r, v))
+			return false;
+		if (!strong)
+			return last_resort(r, conf, v);
+		err_set(&e, ERR_NOT_READY, "a read with consistency=strong is the master's to answer, and it cannot be asked");
+	}
+	response_problem(r, &e);
+	return false;
 }
 
 /* ---- the position asked for ---- */
@@ -278,6 +296,7 @@ static bool begin(struct request *r, struct serving *s, const char *name, bool s
 	*s = (struct serving){.r = r, .app = r->app, .name = name, .system = system};
 	if (!may_answer(r, &s->app->conf, &s->view))
 		return false;
+	request_header_ms(r, "HTTP_DDB_TIMEOUT", "DDB-Timeout", s->app->conf.read_deadline_ms, &s->deadline_ms, &e);
 	if (request_big_as_string(r, &s->big_as_string, &e) != ERR_OK || token_of(s, &t, &e) != ERR_OK) {
 		response_problem(r, &e);
 		return false;
@@ -302,7 +321,7 @@ static bool begin(struct request *r, struct serving *s, const char *name, bool s
 	}
 	journal_token(s->id, &s->pos, text);
 	response_header(r, "DDB-Seq", text);
-	s->c->deadline_us = clock_boot_us() + s->app->conf.read_deadline_ms * 1000;
+	s->c->deadline_us = clock_boot_us() + s->deadline_ms * 1000;
 	s->c->cancelled = client_gone;
 	s->c->cancelled_arg = s;
 	return true;

@@ -19,6 +19,9 @@
  * max_stale_ms and to what the client accepts by DDB-Max-Stale: <ms>; else 425,
  * which HAProxy retries elsewhere and counts against nobody.
  *
+ * ?consistency=strong asks for the master's answer: a slave passes the read on,
+ * and where it cannot, it does not answer either (425).
+ *
  * Which position must the data have? DDB-Min-Seq, else the cookie DDB-Seq, both
  * ID.EPOCH.SEQ as DDB-Seq of an earlier answer gave it. A slave that is not
  * there yet waits min_seq_wait_ms and then passes the read to the master. A
@@ -45,6 +48,7 @@ struct serving {
 	char id[JOURNAL_ID_LEN];
 	struct journal_pos pos;          /* of the data in this transaction */
 	bool big_as_string;              /* ?big=string */
+	int64_t deadline_ms;             /* for the statements: read_deadline_ms, or less by DDB-Timeout */
 	bool broken;                     /* the connection must not be used again */
 	unsigned looks;                  /* at whether the client is still there */
 };

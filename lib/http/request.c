@@ -144,6 +144,14 @@ enum err_code request_header_int(const struct request *r, const char *cgi_name, 
 	return whole_number(request_header(r, cgi_name), name, least, most, out, e);
 }
 
+enum err_code request_header_ms(const struct request *r, const char *cgi_name, const char *name, int64_t ceiling,
+	int64_t *out, struct err *e)
+{
+	if (request_header_int(r, cgi_name, name, ceiling, 1, INT64_MAX, out, e) == ERR_OK && *out > ceiling)
+		*out = ceiling;
+	return e->code;
+}
+
 enum err_code request_big_as_string(const struct request *r, bool *out, struct err *e)
 {
 	const char *big = request_param(r, "big");

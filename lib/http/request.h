@@ -81,6 +81,10 @@ enum err_code request_param_int(const struct request *r, const char *name, int64
 enum err_code request_header_int(const struct request *r, const char *cgi_name, const char *name, int64_t fallback,
 	int64_t least, int64_t most, int64_t *out, struct err *e);
 
+/* A time limit that a header may lower: ms from 1 up. More than ceiling, and no header, are ceiling. */
+enum err_code request_header_ms(const struct request *r, const char *cgi_name, const char *name, int64_t ceiling,
+	int64_t *out, struct err *e);
+
 /* ?big=string: integers beyond 2^53 are to come as strings. ERR_BAD_REQUEST for any other value. */
 enum err_code request_big_as_string(const struct request *r, bool *out, struct err *e);
 
