@@ -296,7 +296,9 @@ subtest 'pool and events' => sub {
 	like($pending->{rows}[0]{body}, qr/insert into heap/, 'as they were sent') if !ref $pending->{rows}[0]{body};
 	is($pending->{to} - $pending->{from}, 4, 'from and to');
 	# The pool tells what the master's write program published with its last heartbeat.
-	$c->wait_until(10, 'the pool counts them as well', sub { $c->slave('n2')->{pending}{operations} == 5 });
+	# Besides, the row of _ddb that pauses it may wait for it, or have reached it just before.
+	$c->wait_until(10, 'the pool counts them as well', sub { $c->slave('n2')->{databases}{shop}{lag} == 5 });
+	like($c->slave('n2')->{pending}{operations}, qr/^[56]$/, 'among all that wait');
 	cmp_ok($c->slave('n2')->{pending}{oldest_ms}, '>', 0, 'and knows their age');
 	is($c->request(POST => '/v1/pool/slaves/n2/resume', json => {})->{status}, 200, 'resumed');
 	$c->wait_in_sync;
