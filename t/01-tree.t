@@ -108,6 +108,14 @@ subtest 'the Makefile knows every file' => sub {
 	}
 };
 
+subtest 'tests can be run, and are in what is distributed' => sub {
+	my $make = text_of('Makefile.am');
+	for my $file (glob 't/*.t') {
+		ok(-x $file, "$file is a program");
+		ok($make =~ /(?<![\w\/.])\Q$file\E(?![\w.])/, "the Makefile knows $file");
+	}
+};
+
 subtest 'nothing is left for later in the code' => sub {
 	for my $file (@source) {
 		my @left = text_of($file) =~ /\b(TODO|FIXME|XXX|HACK)\b/g;
