@@ -219,7 +219,7 @@ subtest 'rows' => sub {
 	}
 	is("$n in $pages pages, " . keys(%seen) . ' different', '253 in 5 pages, 253 different', 'all rows by pages, each once, with NULLs in the order');
 	my %count = ('price=gte.24' => 11, 'qty=in.(1,2,3)' => 5, 'name=like.n24*' => 11, 'name=like.n24%25' => 11, 'name=ilike.N7' => 1, 'price=is.null' => 1,
-		'qty=not.eq.1' => undef, 'name=eq.one' => 1, 'price=gt.1&price=lt.2' => 10, 'qty=neq.250&qty=gt.248' => 1);
+		'qty=not.eq.1' => undef, 'name=eq.one' => 1, 'or=(name.eq.one,and(qty.gt.9,qty.lt.12))' => 3, 'price=gt.1&price=lt.2' => 10, 'qty=neq.250&qty=gt.248' => 1);
 	for my $f (sort keys %count) {
 		my $r = $c->get("$rows?$f&limit=1000", %fresh);
 		is($r->{status}, 200, "filter $f") or diag($r->{body});

@@ -22,6 +22,7 @@ cmd_check() {
         case $1 in
             --full) full=1 ;;
             -*) die "check has no option $1; see ./cluster help" ;;
+            t/unit/*) tests+=("$BUILD/${1%.t}.t") ;;
             *) tests+=("$1") ;;
         esac
         shift

@@ -13,11 +13,16 @@
  *       in                      (VALUE,VALUE,…); a VALUE with , " ( ) or outer
  *           blanks stands in double quotes, with \ before " and \ within
  *       is                      null, not_null, true, false
+ *   [not.]or=(MEMBER,…)  [not.]and=(MEMBER,…)
+ *       MEMBER is COLUMN.[not.]OP.VALUE, or [not.]or(MEMBER,…) or
+ *       [not.]and(MEMBER,…) in turn. In a member a VALUE with , ( or ) stands in
+ *       double quotes, with \ before " and \ within; for a column without
+ *       affinity they say besides, as everywhere, that it is a text
  *   select=COLUMN,…         * means all
  *   order=COLUMN[.asc|.desc][.nullsfirst|.nullslast],…
  *   limit=N  after=CURSOR   pages, see keyset.h
  *
- * A COLUMN with , . or " in its name, or whose name is one of the words above,
+ * A COLUMN with , . ( ) or " in its name, or whose name is one of the words above,
  * stands in double quotes, doubled within. Names are checked against the
  * schema and quoted in the SQL; values are always bound. */
 #ifndef DDB_API_FILTER_H
@@ -31,6 +36,7 @@
 #define FILTER_ORDER_MAX 16        /* columns in order= */
 #define FILTER_VALUES_MAX 10000    /* bound values of one request */
 #define FILTER_SQL_MAX (1 << 20)   /* bytes of the condition's SQL */
+#define FILTER_DEPTH_MAX 16        /* groups within groups */
 #define FILTER_LIMIT 100           /* rows of a page when limit= is not given */
 #define FILTER_LIMIT_MAX 10000
 

@@ -188,6 +188,118 @@ static void test_filters(void)
 	}
 }
 
+static void is_refused(const char *query, const char *code, const char *holds)
+{
+	char uri[1000];
+	json_t *v;
+	snprintf(uri, sizeof uri, ROWS "mixed/rows?%s", query);
+	int status = node_get(uri, &v);
+	const char *got = json_string_value(json_object_get(v, "code")), *detail = json_string_value(json_object_get(v, "detail"));
+	if (!ok(status == 400 && got && strcmp(got, code) == 0 && detail && strstr(detail, holds), "%s: %s", query, holds))
+		printf("# %d %s: %s\n", status, got ? got : "", detail ? detail : "");
+	json_decref(v);
+}
+
+/* ---- groups against SQL ---- */
+
+static const struct pair groups[] = {
+	{"or=(n.eq.1,s.eq.a)", "n = 1 OR s = 'a'"}, {"and=(n.gt.0,n.lt.3)", "n > 0 AND n < 3"}, {"or=(n.eq.1)", "n = 1"},
+	{"not.or=(n.eq.1,s.eq.a)", "NOT (n = 1 OR s = 'a')"}, {"not.and=(n.gt.0,ok.is.true)", "NOT (n > 0 AND ok)"},
+	{"or=(n.not.eq.1,s.is.null)", "NOT n = 1 OR s IS NULL"}, {"or=(and(n.gt.0,n.lt.3),s.eq.b)", "(n > 0 AND n < 3) OR s = 'b'"},
+	{"or=(not.and(n.gt.0,n.lt.3),not.or(ok.is.true,id.lt.9))", "NOT (n > 0 AND n < 3) OR NOT (ok OR id < 9)"},
+	{"or=(s.in.(a,%22x,y%22,%22(z)%22),n.in.(1,2))", "s IN ('a','x,y','(z)') OR n IN (1,2)"},
+	{"or=(s.eq.%22x,y%22,s.eq.%22(z)%22,s.eq.%22%5C%22q%5C%22%22)", "s IN ('x,y','(z)','\"q\"')"},
+	{"or=(x.eq.1,x.eq.%222%22)", "x IN (1,'1') OR x = '2'"}, {"or=(s.like.a*,s.ilike.%22B,*%22)", "s GLOB 'a*' OR s LIKE 'B,%'"},
+	{"or=(%22n%22.eq.1,r.eq.2.5)", "n = 1 OR r = 2.5"}, {"or=(s.eq.,n.eq.2)", "s = '' OR n = 2"},
+	{"or=(n.eq.1,n.eq.2)&and=(ok.is.true,id.gt.20)&nn=lt.4", "(n = 1 OR n = 2) AND (ok AND id > 20) AND nn < 4"},
+	{"nn=lt.4&not.or=(n.eq.1,n.eq.2)", "nn < 4 AND NOT (n = 1 OR n = 2)"}, {"or=(n.in.(),n.eq.2)", "n = 2"},
+};
+
+/* Whether a filter can stand in a group as it is. In quotes, a value means something else there. */
+static bool can_be_member(const struct pair *f)
+{
+	return !strchr(f->filter, '&') && (!strstr(f->filter + 3, "%22") || strstr(f->filter, "in.(") || f->filter[0] == 'x');
+}
+
+/* MEMBER,MEMBER,… and the same in SQL. */
+static void random_members(int depth, bool either, struct buf *query, struct buf *sql)
+{
+	int n = 1 + any(4);
+	for (int i = 0; i < n; i++) {
+		buf_add_str(query, i ? "," : "");
+		buf_add_str(sql, i ? either ? " OR " : " AND " : "");
+		if (depth < 5 && any(3) == 0) {
+			bool negated = any(2), inner = any(2);
+			buf_addf(query, "%s%s(", negated ? "not." : "", inner ? "or" : "and");
+			buf_addf(sql, "%s(", negated ? "NOT " : "");
+			random_members(depth + 1, inner, query, sql);
+			buf_add_char(query, ')');
+			buf_add_char(sql, ')');
+			continue;
+		}
+		const struct pair *f;
+		do
+			f = &filters[any(FILTER_N)];
+		while (!can_be_member(f));
+		size_t name = strcspn(f->filter, "=");
+		buf_addf(query, "%.*s.%s", (int)name, f->filter, f->filter + name + 1);
+		buf_addf(sql, "(%s)", f->sql);
+	}
+}
+
+static bool finds(const char *filter, const char *sql)
+{
+	struct buf select = BUF_INIT(1 << 16);
+	int pages;
+	buf_addf(&select, "SELECT " MIXED " FROM mixed WHERE %s ORDER BY id", sql);
+	char *want = alike(rows_of(select.data)), *got = walk("mixed", filter, 1000, NULL, &pages);
+	bool same = got && strcmp(got, want) == 0;
+	if (!same)
+		printf("# %s\n# %s\n# got:\n%s# wanted:\n%s", filter, sql, got ? got : "nothing\n", want);
+	free(want);
+	free(got);
+	buf_release(&select);
+	return same;
+}
+
+static void test_groups(void)
+{
+	int bad = 0, rounds = 400;
+	for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
+		ok(finds(groups[i].filter, groups[i].sql), "%s finds what SQL finds by %s", groups[i].filter, groups[i].sql);
+	for (int i = 0; i < rounds && bad < 3; i++) {
+		struct buf query = BUF_INIT(1 << 16), sql = BUF_INIT(1 << 16);
+		bool either = any(2);
+		buf_addf(&query, "%s=(", either ? "or" : "and");
+		random_members(1, either, &query, &sql);
+		buf_add_char(&query, ')');
+		bad += !finds(query.data, sql.data);
+		buf_release(&query);
+		buf_release(&sql);
+	}
+	ok(bad == 0, "%d random groups find what SQL finds (seed %d)", rounds, SEED);
+	is_refused("or=", "bad_filter", "a group is a list");
+	is_refused("or=()", "bad_filter", "a group is a list");
+	is_refused("or=(n.eq.1", "bad_filter", "a group is a list");
+	is_refused("or=(n.eq.1))", "bad_filter", "a group is a list");
+	is_refused("or=n.eq.1", "bad_filter", "a group is a list");
+	is_refused("or=(n.eq.1,)", "bad_filter", "a group is a list");
+	is_refused("or=(,n.eq.1)", "bad_filter", "a group is a list");
+	is_refused("or=(n)", "bad_filter", "a group is a list");
+	is_refused("or=(n.eq)", "bad_filter", "a group is a list");
+	is_refused("or=(n.eq.%22a)", "bad_filter", "a group is a list");
+	is_refused("or=(n.eq.%22a%22b)", "bad_filter", "a group is a list");
+	is_refused("or=(n.in.(1,2)", "bad_filter", "a group is a list");
+	is_refused("or=(n.eq.(1))", "bad_filter", "a group is a list");
+	is_refused("or=(%22n.eq.1)", "bad_filter", "a group is a list");
+	is_refused("or=(and.eq.1)", "bad_filter", "no column 'and'");
+	is_refused("or=(nix.eq.1)", "bad_filter", "no column 'nix'");
+	is_refused("or=(n.up.1)", "bad_filter", "[not.]OP.VALUE");
+	is_refused("or=(n.eq.1,n.in.1)", "bad_filter", "in takes a list");
+	is_refused("or=(not.n.eq.1)", "bad_filter", "no column 'not'");
+	is_refused("or=(or(or(or(or(or(or(or(or(or(or(or(or(or(or(or(or(or(n.eq.1))))))))))))))))))", "bad_filter", "nested 16 deep");
+}
+
 /* ---- pages against SQL ---- */
 
 struct kind {
@@ -372,18 +484,6 @@ static void test_row(void)
 
 /* ---- mistakes ---- */
 
-static void is_refused(const char *query, const char *code, const char *holds)
-{
-	char uri[1000];
-	json_t *v;
-	snprintf(uri, sizeof uri, ROWS "mixed/rows?%s", query);
-	int status = node_get(uri, &v);
-	const char *got = json_string_value(json_object_get(v, "code")), *detail = json_string_value(json_object_get(v, "detail"));
-	if (!ok(status == 400 && got && strcmp(got, code) == 0 && detail && strstr(detail, holds), "%s: %s", query, holds))
-		printf("# %d %s: %s\n", status, got ? got : "", detail ? detail : "");
-	json_decref(v);
-}
-
 static void test_mistakes(void)
 {
 	is_refused("nix=eq.1", "bad_filter", "no column 'nix'");
@@ -480,7 +580,7 @@ static void test_noise(void)
 	static const char *const words[] = {"n", "s", "x", "id", "rowid", "=", "=", "&", "&", "eq.", "in.(", ")", ",", "not.", "is.null", "like.",
 		"%22", "%5C", "%5Cx0", "*", "%25", "select=", "order=", "limit=", "after=", ".desc", ".nullslast", "1", "-", "1e9", "%00", "%C3",
 		"(", "\"", "'", "+", "ilike.", "[", "%F0%9F%98%80", "", "big=string",
-		"x=gt.1&", "v=eq.1&", "order=v.desc&", "select=v&", "x=not.in.(1,%22a%22)&", "limit=3&"};
+		"or=(", "and=(", "not.or=(", "or(", "n.", "x.", "or=(v.eq.1,x.gt.1)&", "x=gt.1&", "v=eq.1&", "order=v.desc&", "select=v&", "x=not.in.(1,%22a%22)&", "limit=3&"};
 	struct buf uri = BUF_INIT(20000);
 	int bad = 0, good = 0;
 	for (int i = 0; i < 20000; i++) {
@@ -572,6 +672,7 @@ int main(void)
 	if (conn_open(&direct, path, CONN_READER, 1024, &e) != ERR_OK)
 		return 99;
 	test_filters();
+	test_groups();
 	test_pages();
 	test_moving();
 	test_views();
